@@ -1,0 +1,199 @@
+"""
+The two ways a recorder hands batches to a storage, one interface for both.
+
+Where a commit is cheap the caller appends itself, under one lock: measured best for files. Where
+it is expensive (a synced disk, a database) a writer thread takes everything that is waiting as one
+batch, so that many callers share one commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from telemetry_core.errors import IdConflictError, StorageClosedError, TelemetryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from telemetry_core.clock import Clock
+    from telemetry_core.events import Event
+    from telemetry_core.observers import Observers
+    from telemetry_core.routing import Router
+    from telemetry_core.storage import Storage
+    from telemetry_core.validation import Checked
+
+T = TypeVar("T")
+
+_MAX_GROUP = 1000
+
+
+class Commit(Protocol):
+    """How batches reach the storage: one writing call at a time, in one order."""
+
+    def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
+        """Route and append *batch*, all or nothing, and return once it was kept."""
+
+    def call(self, action: Callable[[], T]) -> T:
+        """Return what *action* returns, called while nothing is appended."""
+
+    def close(self) -> None:
+        """Finish what is waiting and take no more."""
+
+
+class DirectCommit:
+    """The caller's thread appends, under one lock."""
+
+    def __init__(
+        self, storage: Storage, router: Router, observers: Observers, clock: Clock
+    ) -> None:
+        self._lock = threading.Lock()
+        self._append = storage.append
+        self._flush = storage.flush
+        self._route = router.route
+        self._observers = observers if observers.wants_events else None
+        self._clock = clock
+
+    def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
+        with self._lock:
+            now_ns = self._clock()
+            route = self._route
+            events = self._append([route(checked, now_ns) for checked in batch], now_ns)
+            if durable:
+                self._flush()
+            if self._observers is not None:
+                self._observers.events_recorded(events)
+        return events
+
+    def call(self, action: Callable[[], T]) -> T:
+        with self._lock:
+            return action()
+
+    def close(self) -> None:
+        """Nothing waits here."""
+
+
+class _Request:
+    """Something a caller waits for: a batch to append, or an action to run alone."""
+
+    __slots__ = ("_done", "action", "batch", "durable", "error", "result")
+
+    def __init__(
+        self, batch: Sequence[Checked], *, durable: bool, action: Callable[[], Any] | None = None
+    ) -> None:
+        self.batch = batch
+        self.durable = durable
+        self.action = action
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def finish(self) -> None:
+        self._done.release()
+
+    def wait(self) -> Any:
+        self._done.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class GroupCommit:
+    """A writer thread appends everything that is waiting as one batch."""
+
+    def __init__(
+        self, storage: Storage, router: Router, observers: Observers, clock: Clock
+    ) -> None:
+        self._storage = storage
+        self._router = router
+        self._observers = observers
+        self._clock = clock
+        self._waiting: deque[_Request] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._write, name="telemetry-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
+        return self._submit(_Request(batch, durable=durable))  # type: ignore[no-any-return]
+
+    def call(self, action: Callable[[], T]) -> T:
+        return self._submit(_Request((), durable=False, action=action))  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _submit(self, request: _Request) -> Any:
+        with self._wake:
+            if self._closed:
+                raise StorageClosedError(type(self._storage).__name__)
+            self._waiting.append(request)
+            self._wake.notify()
+        return request.wait()
+
+    def _write(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting:
+                    if self._closed:
+                        return
+                    self._wake.wait()
+                group = self._take_group()
+            try:
+                self._commit(group)
+            finally:
+                for request in group:
+                    request.finish()
+
+    def _take_group(self) -> list[_Request]:
+        """Return the requests to serve together: batches up to the next action, or one action."""
+        group = [self._waiting.popleft()]
+        size = len(group[0].batch)
+        while group[0].action is None and self._waiting and self._waiting[0].action is None:
+            size += len(self._waiting[0].batch)
+            if size > _MAX_GROUP:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    def _commit(self, group: list[_Request]) -> None:
+        try:
+            if group[0].action is not None:
+                group[0].result = group[0].action()
+            else:
+                self._append(group)
+        except IdConflictError as error:
+            # One caller's mistake refused the whole group: serve each of them alone.
+            if len(group) == 1:
+                group[0].error = error
+            else:
+                for request in group:
+                    self._commit([request])
+        except BaseException as error:  # noqa: BLE001  # it is raised again in the callers' threads
+            for request in group:
+                request.error = _copy_of(error)
+
+    def _append(self, group: list[_Request]) -> None:
+        now_ns = self._clock()
+        route = self._router.route
+        drafts = [route(checked, now_ns) for request in group for checked in request.batch]
+        events = self._storage.append(drafts, now_ns)
+        start = 0
+        for request in group:
+            end = start + len(request.batch)
+            request.result = events[start:end]
+            start = end
+        if any(request.durable for request in group):
+            self._storage.flush()
+        if self._observers.wants_events:
+            self._observers.events_recorded(events)
+
+
+def _copy_of(error: BaseException) -> BaseException:
+    """Return an error each caller can raise for itself, so that tracebacks do not grow together."""
+    return type(error)(*error.args) if isinstance(error, TelemetryError) else error

@@ -1,0 +1,1 @@
+"""The converter hooks of our own: types of the standard library, numpy and astropy."""

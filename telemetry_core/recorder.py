@@ -1,0 +1,456 @@
+"""Recorder: the object a program talks to."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import evolve
+
+from telemetry_core.clock import Clock, format_ts, system_clock
+from telemetry_core.commit import Commit, DirectCommit, GroupCommit
+from telemetry_core.errors import (
+    InvalidEventError,
+    InvalidRunError,
+    NoActiveRunError,
+    Problem,
+    StorageClosedError,
+    UnknownRunError,
+)
+from telemetry_core.events import Draft, Event, copy_of
+from telemetry_core.observers import Observers
+from telemetry_core.plugins import Plugins
+from telemetry_core.routing import Router
+from telemetry_core.runs import COMPLETED, FAILED, Run, check_run_id
+from telemetry_core.storage import Selection, Snapshot, Storage
+from telemetry_core.validation import Checker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+log = logging.getLogger(__name__)
+
+_OBSERVERS_CLOSE_S = 3.0
+_FOLLOW_POLL_S = 1.0
+
+
+def open(  # noqa: A001
+    url: str | os.PathLike[str] = "telemetry",
+    *,
+    site_types: Iterable[str] = (),
+    strict: bool = False,
+    plugins: Plugins | Iterable[object] = (),
+    clock: Clock = system_clock,
+    **options: Any,
+) -> Recorder:
+    """
+    Open the storage at *url* and return a recorder for it.
+
+    A plain path means a site directory of NDJSON files, made if it is missing; any other storage
+    is named by its URL, and only its plugin is loaded. *options* go to the storage, beside those in
+    the URL's query: `read_only=True` needs no lock, `timezone="Pacific/Honolulu"` says where noon
+    is. Events of *site_types* go to the site stream also during a run. With *strict*, NaN and
+    infinities are refused instead of becoming null. *plugins* are plugin objects, or a `Plugins`
+    that holds more of them.
+
+    Raises:
+        UnknownStorageError: No installed plugin opens such URLs.
+        SettingsError: An option is unknown or wrong.
+        StorageInUseError: Another process writes there.
+        StorageError: It cannot be opened.
+    """
+    found = plugins if isinstance(plugins, Plugins) else Plugins(plugins)
+    storage = found.open_storage(url, options)
+    try:
+        return Recorder(
+            storage, site_types=site_types, strict=strict, plugins=found, clock=clock
+        )
+    except BaseException:
+        storage.close()
+        raise
+
+
+class Recorder:
+    """
+    Stamps, checks and routes events, hands them to a storage, and tells observers.
+
+    May be used by any number of threads. Closing it closes the storage.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        site_types: Iterable[str] = (),
+        strict: bool = False,
+        plugins: Plugins | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        plugins = plugins or Plugins()
+        capabilities = storage.capabilities
+        self._storage = storage
+        self._clock = clock
+        self._checker = Checker(
+            plugins.make_converter(),
+            max_event_bytes=capabilities.max_event_bytes,
+            strict=strict,
+        )
+        self._router = Router(site_types)
+        self._router.set_active_run(storage.active_run())
+        self._observers = Observers(plugins.manager)
+        self._prepare = plugins.hook.telemetry_prepare_event.get_hookimpls()
+        self._ephemeral: dict[str, Event] | None = None if capabilities.keeps_ephemeral else {}
+        self._closing = threading.Lock()
+        self._closed = threading.Event()
+        commit = GroupCommit if capabilities.costly_commit else DirectCommit
+        self._commit: Commit = commit(storage, self._router, self._observers, clock)
+        _recorders.add(self)
+
+    @property
+    def storage(self) -> Storage:
+        """The opened storage, for what only this kind of storage can do."""
+        return self._storage
+
+    @property
+    def nulled(self) -> int:
+        """How many NaN and infinite numbers were recorded as null since this was opened."""
+        return self._checker.nulled
+
+    @property
+    def missed(self) -> int:
+        """How many facts observers missed because they were too slow."""
+        return self._observers.missed
+
+    def record(  # noqa: PLR0913
+        self,
+        type: str,  # noqa: A002
+        data: Any,
+        *,
+        ts: str | datetime | None = None,
+        meta: Mapping[str, Any] | None = None,
+        make_current: bool = True,
+        store_permanently: bool = True,
+        stream: str | None = None,
+        id: str | None = None,  # noqa: A002
+        durable: bool = False,
+    ) -> Event:
+        """
+        Record one event and return it with its seq.
+
+        *data* is any JSON value, or what the plugins' converters make one of. During a run it goes
+        to the run's stream, unless *stream* is `"site"`. Without *make_current* it does not become
+        the current value of its type (for back-fills); without *store_permanently* it only does
+        that. The same *id* is stored once, so a call can be repeated. With *durable* the event
+        survives a power cut when this returns.
+
+        Raises:
+            InvalidEventError: It cannot be stored and read back; nothing was written.
+            StorageError: The storage did not keep it.
+        """
+        if self._prepare:
+            draft = Draft(
+                type,
+                data,
+                ts=ts,
+                meta=meta,
+                make_current=make_current,
+                store_permanently=store_permanently,
+                stream=stream,
+                id=id,
+            )
+            return self.record_many((draft,), durable=durable)[0]
+        checked = self._checker.check(
+            type, data, ts, meta, make_current, store_permanently, stream, id
+        )
+        events = self._commit.append((checked,), durable=durable)
+        if not store_permanently and self._ephemeral is not None:
+            self._remember_ephemeral(events)
+        return events[0]
+
+    def record_many(self, drafts: Iterable[Draft], *, durable: bool = False) -> list[Event]:
+        """
+        Record *drafts* as one batch, all or nothing, and return their events in the same order.
+
+        Raises:
+            InvalidEventError: One of them cannot be stored and read back; nothing was written. The
+                paths of its problems begin with the place in the batch, as in `$[3].data`.
+            StorageError: The storage did not keep them.
+        """
+        check = self._checker.check_draft
+        batch = []
+        for index, draft in enumerate(drafts):
+            try:
+                batch.append(check(self._prepared(draft) if self._prepare else draft))
+            except InvalidEventError as error:
+                raise _placed(error, index) from None
+        if not batch:
+            return []
+        events = self._commit.append(batch, durable=durable)
+        if self._ephemeral is not None:
+            self._remember_ephemeral(events)
+        return events
+
+    def current(self) -> Snapshot:
+        """
+        Return the latest event of each type, as a mapping by type.
+
+        `as_of_seq` of it is a cursor: `follow(after=snapshot.as_of_seq)` goes on from there.
+        """
+        snapshot = self._storage.current()
+        if not self._ephemeral:
+            return snapshot
+        events = dict(snapshot.events)
+        for type_, event in list(self._ephemeral.items()):
+            if type_ not in events or events[type_].seq < event.seq:
+                events[type_] = copy_of(event)
+        as_of_seq = max(snapshot.as_of_seq, *(event.seq for event in events.values()))
+        return Snapshot(as_of_seq, events)
+
+    def history(self, **selection: Any) -> Iterator[Event]:
+        """
+        Yield stored events in ascending seq, chosen by the fields of `Selection`.
+
+        `history(types="weather", since="2026-03-18T00:00:00Z")`, `history(run="001", last=10)`.
+
+        Raises:
+            InvalidSelectionError: The selection cannot be asked for.
+            StorageError: The storage cannot be read.
+        """
+        return self._storage.read(Selection(**selection))
+
+    def follow(self, *, after: int | None = None, **selection: Any) -> Iterator[Event]:
+        """
+        Yield stored events as they come, without a hole, from the seq *after* on, for ever.
+
+        Without *after* it begins with what is recorded from now on. It ends when the recorder is
+        closed. *selection* narrows it as for `history`.
+
+        Raises:
+            InvalidSelectionError: The selection cannot be asked for.
+        """
+        start = self._storage.wait(0, 0) if after is None else after
+        return self._follow(evolve(Selection(**selection), after=start))
+
+    def _follow(self, selection: Selection) -> Iterator[Event]:
+        cursor = selection.after
+        while not self._closed.is_set():
+            try:
+                # What was there before the read is what the next read need not look at again,
+                # whether or not the selection let it through.
+                seen = self._storage.wait(cursor, _FOLLOW_POLL_S)
+                for event in self._storage.read(evolve(selection, after=cursor)):
+                    cursor = event.seq
+                    yield event
+            except StorageClosedError:
+                return
+            cursor = max(cursor, seen)
+
+    def start_run(
+        self,
+        run_id: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> Run:
+        """
+        Start a run and return it; from now on events go to its stream.
+
+        Without *run_id* it is `meta["run_id"]`, else the last part of *directory*, else the next
+        number: `001`, `002`, …. An id that was used before resumes that run. *directory* is where
+        a storage of files keeps the run, below the site directory.
+
+        Raises:
+            RunActiveError: A run is active.
+            InvalidRunError: The id, the directory or the meta cannot be used; nothing was created.
+            StorageError: The storage did not keep it.
+        """
+        kept = self._check_run_meta(meta)
+        path = None if directory is None else os.fspath(directory)
+        named = run_id if run_id is not None else kept.get("run_id")
+        if named is None and path is not None:
+            named = os.path.basename(path.rstrip("/"))  # noqa: PTH119  # text, not a path of this machine
+        if named is not None:
+            check_run_id(named)
+
+        def start() -> Run:
+            wanted = self._storage.next_run_id() if named is None else named
+            run = self._storage.start_run(
+                Run(
+                    run_id=wanted,
+                    started_at=format_ts(self._clock()),
+                    meta={**kept, "run_id": wanted},
+                    directory=path,
+                )
+            )
+            self._router.set_active_run(run)
+            self._observers.run_started(run)
+            return run
+
+        return self._commit.call(start)
+
+    def stop_run(
+        self, run_id: str | None = None, *, status: str = COMPLETED, reason: str | None = None
+    ) -> Run:
+        """
+        Stop the active run, which must be *run_id* if that is given, and return it.
+
+        Raises:
+            NoActiveRunError: No run is active, or another one.
+            InvalidRunError: *status* is none a stopped run can have.
+            StorageError: The storage did not keep it.
+        """
+
+        def stop() -> Run:
+            active = self._storage.active_run()
+            if active is None or (run_id is not None and active.run_id != run_id):
+                raise NoActiveRunError(run_id)
+            stopped = active.stopped(format_ts(self._clock()), status=status, reason=reason)
+            run = self._storage.finish_run(stopped)
+            self._router.set_active_run(None)
+            self._observers.run_stopped(run)
+            return run
+
+        return self._commit.call(stop)
+
+    @contextlib.contextmanager
+    def run(
+        self,
+        run_id: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> Iterator[Run]:
+        """
+        Record a run: `with recorder.run("M42"): …` starts it and stops it at the end.
+
+        It is `completed` when the block ends, `failed` with the error as its reason when the block
+        raises. Nothing is raised when somebody else stopped the run meanwhile.
+
+        Raises:
+            RunActiveError, InvalidRunError, StorageError: As for `start_run`.
+        """
+        run = self.start_run(run_id, meta=meta, directory=directory)
+        status, reason = COMPLETED, None
+        try:
+            yield run
+        except BaseException as error:
+            status, reason = FAILED, f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            try:
+                self.stop_run(run.run_id, status=status, reason=reason)
+            except NoActiveRunError:
+                log.warning("run %r was stopped by somebody else", run.run_id)
+
+    def active_run(self) -> Run | None:
+        """Return the active run, with what was counted so far, or `None`."""
+        return self._storage.active_run()
+
+    def runs(self) -> Iterator[Run]:
+        """Yield all runs in the order they were first started."""
+        return self._storage.runs()
+
+    def find_run(self, run_id: str) -> Run:
+        """
+        Return the run of that id.
+
+        Raises:
+            UnknownRunError: There is none.
+        """
+        for run in self._storage.runs():
+            if run.run_id == run_id:
+                return run
+        raise UnknownRunError(run_id)
+
+    def flush(self) -> None:
+        """
+        Make everything recorded so far survive a power cut.
+
+        Raises:
+            StorageError: That is not certain.
+        """
+        self._commit.call(self._storage.flush)
+
+    def close(self) -> None:
+        """Tell the observers what is waiting, close the storage and let go. Twice is fine."""
+        with self._closing:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            self._commit.call(self._storage.close)
+            self._commit.close()
+            self._observers.close(_OBSERVERS_CLOSE_S)
+
+    def _prepared(self, draft: Draft) -> Draft:
+        for implementation in reversed(self._prepare):
+            draft = implementation.function(draft) or draft
+        return draft
+
+    def _check_run_meta(self, meta: Mapping[str, Any] | None) -> dict[str, Any]:
+        try:
+            return self._checker.check_meta(meta or {})
+        except InvalidEventError as error:
+            raise InvalidRunError(error.problems) from None
+
+    def _remember_ephemeral(self, events: Iterable[Event]) -> None:
+        if self._ephemeral is None:
+            return
+        for event in events:
+            known = self._ephemeral.get(event.type)
+            if not event.store_permanently and event.make_current and not event.is_duplicate:
+                if known is None or known.seq < event.seq:
+                    self._ephemeral[event.type] = event
+
+    def _abandon(self) -> None:
+        """In a forked child: the lock, the threads and the files are the parent's."""
+        self._commit = _AbandonedCommit(type(self._storage).__name__)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _AbandonedCommit:
+    """What a forked child finds in place of its parent's commit."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def append(self, batch: Any, *, durable: bool) -> list[Event]:  # noqa: ARG002
+        raise StorageClosedError(self._place)
+
+    def call(self, action: Any) -> Any:  # noqa: ARG002
+        raise StorageClosedError(self._place)
+
+    def close(self) -> None:
+        """Nothing is ours to close."""
+
+
+def _placed(error: InvalidEventError, index: int) -> InvalidEventError:
+    return InvalidEventError(
+        Problem(f"$[{index}]{problem.path[1:]}", problem.message) for problem in error.problems
+    )
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for recorder in list(_recorders):
+        recorder._abandon()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_abandon_all)

@@ -1,0 +1,336 @@
+"""The contract between the recorder and a storage, and the words it is written in."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import field, frozen
+
+from telemetry_core.clock import instant_ns
+from telemetry_core.errors import (
+    IdConflictError,
+    InvalidSelectionError,
+    Problem,
+    UnsupportedError,
+)
+from telemetry_core.events import copy_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+
+    from telemetry_core.events import CheckedDraft, Event
+    from telemetry_core.runs import Run
+
+_POLL_S = 0.05
+
+
+@frozen
+class Capabilities:
+    """
+    What an opened storage can do; the recorder and the service adapt to it.
+
+    `durable`: what was appended survives the end of the process. `costly_commit`: an append waits
+    for a disk or a network, so the recorder groups what is waiting into one. `shared_writers`:
+    several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
+    the history, so that the recorder need not. `replicated`: another machine has what was
+    acknowledged. `max_event_bytes`: the largest event as JSON text.
+    """
+
+    durable: bool = True
+    costly_commit: bool = False
+    shared_writers: bool = False
+    keeps_ephemeral: bool = False
+    replicated: bool = False
+    max_event_bytes: int = 256 * 1024
+
+
+@frozen(kw_only=True)
+class Selection:
+    """
+    Which events to read: all of them unless narrowed.
+
+    `stream="site"` or `run=ID` choose one stream, `types` the types. `since` (inclusive) and
+    `until` (exclusive) bound `ts` as instants; `after` is a cursor: only events of a higher seq.
+    `limit` ends after so many events from the start of what is selected, `last` gives so many from
+    its end; both come in ascending seq.
+
+    Raises:
+        InvalidSelectionError: Something in it cannot be asked for.
+    """
+
+    stream: str | None = None
+    run: str | None = None
+    types: tuple[str, ...] = field(default=(), converter=lambda types: _types(types))
+    since: str | datetime | None = None
+    until: str | datetime | None = None
+    after: int = 0
+    limit: int | None = None
+    last: int | None = None
+    since_ns: int | None = field(init=False, repr=False, eq=False, default=None)
+    until_ns: int | None = field(init=False, repr=False, eq=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        problems = []
+        for name in ("since", "until"):
+            when = getattr(self, name)
+            try:
+                ns = None if when is None else instant_ns(when)
+            except (ValueError, TypeError) as error:
+                problems.append(Problem(f"$.{name}", str(error)))
+            else:
+                object.__setattr__(self, f"{name}_ns", ns)
+        for name in ("after", "limit", "last"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 0):
+                problems.append(Problem(f"$.{name}", f"{number!r} is no whole number from 0 on"))
+        if self.stream not in (None, "site"):
+            message = f"{self.stream!r} is no stream; use 'site', or run=ID for a run's stream"
+            problems.append(Problem("$.stream", message))
+        if self.run is not None and self.stream is not None:
+            problems.append(Problem("$.run", "give either stream or run, not both"))
+        if self.limit is not None and self.last is not None:
+            problems.append(Problem("$.last", "give either limit or last, not both"))
+        if problems:
+            raise InvalidSelectionError(problems)
+
+    def matches(self, event: Event) -> bool:
+        """Whether *event* is selected by its seq, type and time; streams are not looked at."""
+        if event.seq <= self.after or (self.types and event.type not in self.types):
+            return False
+        if self.since_ns is None and self.until_ns is None:
+            return True
+        ns = instant_ns(event.ts)
+        return (self.since_ns is None or ns >= self.since_ns) and (
+            self.until_ns is None or ns < self.until_ns
+        )
+
+    def includes_stream_of(self, event: Event) -> bool:
+        """Whether *event* lies in the selected stream."""
+        if self.run is not None:
+            return event.run_id == self.run
+        return self.stream is None or event.run_id is None
+
+
+def _types(types: str | Sequence[str]) -> tuple[str, ...]:
+    return (types,) if isinstance(types, str) else tuple(types)
+
+
+EVERYTHING = Selection()
+
+
+@frozen
+class Snapshot(Mapping[str, "Event"]):
+    """The latest event of each type, by type, as it was when `as_of_seq` was the last seq."""
+
+    as_of_seq: int
+    events: Mapping[str, Event] = field(factory=dict)
+
+    def __getitem__(self, type: str) -> Event:  # noqa: A002
+        return self.events[type]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+class Storage(ABC):
+    """
+    The place where events, current values and runs are kept.
+
+    What changes it (`append`, `start_run`, `finish_run`, `flush`, `close`) is called by one thread
+    at a time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`) may be called from
+    any thread meanwhile and sees whole batches. A storage is required to have `append`, `read`,
+    `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default here.
+
+    An error derived from `StorageError` says that nothing was kept, except `OutcomeUnknownError`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this storage can do; the same from opening to closing."""
+        return Capabilities()
+
+    @abstractmethod
+    def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
+        """
+        Keep *drafts*, all of them or none, after everything already kept.
+
+        Each draft gets a seq above every seq the site ever gave, in the order of the batch, also
+        an ephemeral one (`store_permanently` is false: it is not part of the history). A draft
+        with `make_current` becomes the current event of its type. One whose `id` was stored
+        before takes no seq: the event already stored is returned, marked `is_duplicate`.
+        *recorded_ns* is the time of recording in nanoseconds since 1970; the time an event says
+        of itself is its `ts`. On return `read` and `current` show the events.
+
+        Raises:
+            IdConflictError: An id belongs to an event of another type or with other data.
+            NoActiveRunError: A draft belongs to a run that is not active.
+            StorageFullError: There is no room.
+            StorageReadOnlyError: It was opened read-only.
+            StorageUnavailableError: It cannot be written now.
+            StorageClosedError: It was closed before.
+            OutcomeUnknownError: Nobody can say whether the batch was kept.
+        """
+
+    @abstractmethod
+    def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
+        """
+        Yield the stored events that *selection* asks for, in ascending seq.
+
+        Lazy and in bounded memory: what is appended after the first event was asked for may be
+        missing, what was appended before is there. An unknown run yields nothing.
+
+        Raises:
+            StorageClosedError: It was closed before.
+            StorageUnavailableError: It cannot be read now.
+        """
+
+    @abstractmethod
+    def start_run(self, run: Run) -> Run:
+        """
+        Make *run* the active run if none is, and return it as it was kept.
+
+        Exactly one of several racing callers wins. A run whose id was used before is resumed:
+        its stream goes on, the first `started_at` and the counts stay, the new meta is laid over
+        the old one.
+
+        Raises:
+            RunActiveError: A run is active; the error carries it.
+            InvalidRunError: The run cannot be kept under its id or directory.
+            StorageError: As for `append`.
+        """
+
+    @abstractmethod
+    def finish_run(self, run: Run) -> Run:
+        """
+        End the active run as *run* says (`stopped_at`, `status`, `reason`), with its final counts.
+
+        Raises:
+            NoActiveRunError: No run is active, or another one.
+            StorageError: As for `append`.
+        """
+
+    @abstractmethod
+    def runs(self) -> Iterator[Run]:
+        """Yield every run in the order they were first started, the active one with its counts."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """
+        Make everything appended survive a power cut, and let go. Twice is fine.
+
+        Every other call raises `StorageClosedError` afterwards.
+        """
+
+    def active_run(self) -> Run | None:
+        """Return the active run, also one started before a restart."""
+        return next((run for run in self.runs() if run.is_active), None)
+
+    def next_run_id(self) -> str:
+        """Return the number after the highest numeric run id, with at least three digits."""
+        return run_id_after(run.run_id for run in self.runs())
+
+    def current(self) -> Snapshot:
+        """Return the latest event of each type that asked to be current, in order of seq."""
+        last_seq, events = 0, {}
+        for event in self.read():
+            last_seq = event.seq
+            if event.make_current:
+                events.pop(event.type, None)
+                events[event.type] = event
+        return Snapshot(last_seq, events)
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """
+        Return the last stored seq once it has passed *after*, or when *timeout* seconds are over.
+
+        `None` waits for ever. The number is 0 while nothing was ever stored.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            last = max((event.seq for event in self.read(Selection(after=after))), default=0)
+            if last:
+                return last
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return max((event.seq for event in self.read()), default=0)
+            time.sleep(_POLL_S if left is None else min(_POLL_S, left))
+
+    def flush(self) -> None:
+        """
+        Make everything appended so far survive a power cut.
+
+        Raises:
+            StorageError: As for `append`; what was appended may not survive.
+        """
+
+    def check_writable(self) -> None:
+        """
+        Return if an append would now be taken, as far as can be told without one.
+
+        Raises:
+            StorageError: It would not, and why.
+        """
+
+    def replicate(self, events: Sequence[Event]) -> None:
+        """
+        Keep *events* under the seqs they carry; those kept before are passed over.
+
+        Raises:
+            UnsupportedError: This storage gives its own numbers only.
+            IdConflictError: A seq is taken by another event.
+        """
+        raise UnsupportedError(type(self).__name__, "take events with given seqs")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def duplicate_of(draft: CheckedDraft, event: Event) -> Event:
+    """
+    Return *event*, stored under the id of *draft*, as the answer to a retry.
+
+    Raises:
+        IdConflictError: *draft* is another event: its type or data differ.
+    """
+    if event.type != draft.type or event.data != draft.data:
+        raise IdConflictError(draft.id or "", event.seq)
+    return copy_of(event, is_duplicate=True)
+
+
+def run_id_after(run_ids: Iterator[str] | Sequence[str]) -> str:
+    """Return the number after the highest of those *run_ids* that are numbers, as `001`."""
+    numbers = (int(name) for name in run_ids if name.isascii() and name.isdigit())
+    return f"{max(numbers, default=0) + 1:03d}"
+
+
+@frozen(kw_only=True)
+class StorageType:
+    """
+    A kind of storage, as a plugin registers it.
+
+    `scheme` is what URLs of it begin with. `settings` is an attrs class with a field `url` (what
+    was asked for, without its query) and, where the storage can, `read_only`; its other fields are
+    the options of the URL's query and of `telemetry_core.open`. `open` makes the storage from it.
+    """
+
+    scheme: str
+    summary: str
+    settings: type
+    open: Callable[[Any], Storage]

@@ -1,0 +1,257 @@
+"""What may be recorded: everything that every storage can keep and every reader can read back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from telemetry_core.clock import parse_ts, ts_of
+from telemetry_core.codec import MAX_DEPTH
+from telemetry_core.errors import InvalidEventError, Problem
+
+if TYPE_CHECKING:
+    import cattrs
+
+    from telemetry_core.events import Draft
+
+MAX_NAME = 128
+_KNOWN_TYPES_KEPT = 10_000
+
+
+class Checked(NamedTuple):
+    """A draft found good: its data is JSON text, its ts canonical or still to be stamped."""
+
+    type: str
+    data_json: bytes
+    ts: str | None
+    meta: dict[str, Any] | None
+    make_current: bool
+    store_permanently: bool
+    to_site: bool
+    id: str | None
+
+
+class Checker:
+    """
+    Refuses what could not be stored and read back, before anything is written.
+
+    With `strict`, NaN and infinities are refused; without, they become null and are counted in
+    `nulled`. May be used by several threads.
+    """
+
+    def __init__(
+        self, converter: cattrs.Converter, *, max_event_bytes: int, strict: bool = False
+    ) -> None:
+        self.nulled = 0
+        self._strict = strict
+        self._max_event_bytes = max_event_bytes
+        self._unstructure = converter.unstructure
+        self._types: set[str] = set()
+
+    def check_draft(self, draft: Draft) -> Checked:
+        """Check a *draft*; the rest is as for `check`."""
+        return self.check(
+            draft.type,
+            draft.data,
+            draft.ts,
+            draft.meta,
+            draft.make_current,
+            draft.store_permanently,
+            draft.stream,
+            draft.id,
+        )
+
+    def check(  # noqa: PLR0913
+        self,
+        type: str,  # noqa: A002
+        data: Any,
+        ts: str | datetime | None,
+        meta: Mapping[str, Any] | None,
+        make_current: bool,  # noqa: FBT001
+        store_permanently: bool,  # noqa: FBT001
+        stream: str | None,
+        id: str | None,  # noqa: A002
+    ) -> Checked:
+        """
+        Return what was given in a form that can be kept.
+
+        Raises:
+            InvalidEventError: It cannot be kept.
+        """
+        if type.__class__ is not str or type not in self._types:
+            self._check_type(type)
+        data_json = self.encode(data, "$.data")
+        if meta is not None:
+            meta = self.check_meta(meta, self._max_event_bytes - len(data_json))
+        if ts is not None:
+            ts = _check_ts(ts)
+        if id is not None:
+            _check_name(id, "id")
+        if stream is not None and stream != "site":
+            raise _invalid("$.stream", f"{stream!r:.100} is no stream; use 'site' or leave it out")
+        if make_current.__class__ is not bool or store_permanently.__class__ is not bool:
+            raise _invalid("$", "make_current and store_permanently must be true or false")
+        return Checked(
+            type,
+            data_json,
+            ts,
+            meta,
+            make_current,
+            store_permanently,
+            stream is not None,
+            id,
+        )
+
+    def encode(self, value: Any, path: str) -> bytes:
+        """
+        Return *value* as JSON text that every reader can read back.
+
+        Raises:
+            InvalidEventError: It has none; the problem's path begins with *path*.
+        """
+        try:
+            text = orjson.dumps(value, self._default)
+        except TypeError as error:
+            text = self._encode_odd(value, path, error)
+        size = len(text)
+        if size > self._max_event_bytes:
+            raise _invalid(path, f"{size} bytes of JSON; at most {self._max_event_bytes} are kept")
+        # A text too short to nest that deep, or without that many brackets, needs no closer look.
+        if size > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+            _check_depth(orjson.loads(text), path)
+        if b"null" in text:
+            self._count_nulled(value, path)
+        return text
+
+    def _default(self, value: Any) -> Any:
+        plain = self._unstructure(value)
+        if plain is value:
+            raise TypeError
+        return plain
+
+    def _encode_odd(self, value: Any, path: str, error: TypeError) -> bytes:
+        """Encode what orjson refused at once: keys that are no strings are made ones."""
+        try:
+            text = orjson.dumps(value, self._default, orjson.OPT_NON_STR_KEYS)
+        except TypeError:
+            raise _find_problem(value, path, self._default, error) from None
+        _check_keys(value, path)
+        return text
+
+    def _count_nulled(self, value: Any, path: str) -> None:
+        found = _not_finite(value, path, self._default)
+        if found and self._strict:
+            raise _invalid(found[0], "NaN and infinities are not JSON; use None")
+        self.nulled += len(found)
+
+    def _check_type(self, type: str) -> None:  # noqa: A002
+        _check_name(type, "type")
+        if len(self._types) < _KNOWN_TYPES_KEPT:
+            self._types.add(type)
+
+    def check_meta(self, meta: Mapping[str, Any], room: int | None = None) -> dict[str, Any]:
+        """
+        Return *meta* as plain JSON values, if it is an object of at most *room* bytes of JSON.
+
+        Raises:
+            InvalidEventError: It is not.
+        """
+        if not isinstance(meta, Mapping):
+            raise _invalid("$.meta", f"must be an object, not {meta!r:.100}")
+        text = self.encode(dict(meta), "$.meta")
+        if room is not None and len(text) > room:
+            raise _invalid("$", f"data and meta exceed {self._max_event_bytes} bytes of JSON")
+        return orjson.loads(text)  # type: ignore[no-any-return]
+
+
+def _invalid(path: str, message: str) -> InvalidEventError:
+    return InvalidEventError([Problem(path, message)])
+
+
+def _check_name(name: object, field: str) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        message = f"{name!r:.200} is no {field}: 1-{MAX_NAME} printable characters are"
+        raise _invalid(f"$.{field}", message)
+
+
+def _check_ts(ts: str | datetime) -> str:
+    try:
+        if isinstance(ts, datetime):
+            ts = ts_of(ts)
+        if not isinstance(ts, str):
+            raise _invalid("$.ts", f"{ts!r:.100} is no time: give RFC 3339 text or a datetime")
+        return parse_ts(ts)[0]
+    except ValueError as error:
+        if isinstance(error, InvalidEventError):
+            raise
+        raise _invalid("$.ts", str(error)) from None
+
+
+def _check_depth(value: Any, path: str) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return
+    raise _invalid(path, f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _check_keys(value: Any, path: str) -> None:
+    """Refuse mappings with two keys that are one as JSON text, such as `1` and `"1"`."""
+    if isinstance(value, Mapping):
+        if len({str(key) for key in value}) != len(value):
+            raise _invalid(path, "two keys are the same as JSON text")
+        for key, child in value.items():
+            _check_keys(child, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, child in enumerate(value):
+            _check_keys(child, f"{path}[{index}]")
+
+
+def _not_finite(value: Any, path: str, default: Callable[[Any], Any]) -> list[str]:
+    """Return the paths of all floats in *value* that JSON cannot express."""
+    if isinstance(value, float):
+        return [] if math.isfinite(value) else [path]
+    if value is None or isinstance(value, (str, int)):
+        return []
+    if isinstance(value, Mapping):
+        children = [(f"{path}.{key}", child) for key, child in value.items()]
+    elif isinstance(value, (list, tuple)):
+        children = [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    else:
+        try:
+            children = [(path, default(value))]
+        except TypeError:
+            return []
+    return [found for name, child in children for found in _not_finite(child, name, default)]
+
+
+def _find_problem(
+    value: Any, path: str, default: Callable[[Any], Any], error: TypeError
+) -> InvalidEventError:
+    """Return the error that names the innermost part of *value* that JSON cannot express."""
+    if isinstance(value, Mapping):
+        children = [(f"{path}.{key}", child) for key, child in value.items()]
+    elif isinstance(value, (list, tuple)):
+        children = [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    else:
+        children = []
+    try:
+        for name, child in children:
+            try:
+                orjson.dumps(child, default, orjson.OPT_NON_STR_KEYS)
+            except TypeError as inner:
+                return _find_problem(child, name, default, inner)
+    except RecursionError:
+        pass
+    reason = str(error) or f"no JSON for {type(value).__name__}"
+    return _invalid(path, f"{reason}; got {type(value).__name__} {value!r:.80}")
