@@ -31,7 +31,7 @@ from telemetry_core.errors import (
 from telemetry_core.events import CheckedDraft, Draft, Event, copy_of, make_event
 from telemetry_core.hookspecs import hookimpl
 from telemetry_core.plugins import Plugins
-from telemetry_core.recorder import Recorder, open  # noqa: A004
+from telemetry_core.recorder import Recorder, open
 from telemetry_core.runs import Run
 from telemetry_core.storage import (
     EVERYTHING,

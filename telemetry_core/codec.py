@@ -9,8 +9,6 @@ from typing import Any, NoReturn
 
 import cattrs
 import orjson
-from cattrs.gen import make_dict_structure_fn
-from attrs import has as is_attrs_class
 
 from telemetry_core.errors import InvalidEventError, MalformedJSONError, Problem
 from telemetry_core.events import Event
@@ -55,7 +53,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise InvalidEventError([Problem("$", f"the key {twice!r:.100} stands twice in one object")])
+        raise InvalidEventError(
+            [Problem("$", f"the key {twice!r:.100} stands twice in one object")]
+        )
     return found
 
 
@@ -145,10 +145,12 @@ def _structure_object(value: Any, _: Any) -> dict[str, Any]:
 def problems_of(error: Exception) -> tuple[Problem, ...]:
     """Return what is wrong, and where, according to an *error* of cattrs' structuring."""
     lines = cattrs.transform_error(error, path="$", format_exception=_describe)
-    return tuple(Problem(path, message) for message, _, path in (line.rpartition(" @ ") for line in lines))
+    return tuple(
+        Problem(path, message) for message, _, path in (line.rpartition(" @ ") for line in lines)
+    )
 
 
-def _describe(error: BaseException, kind: type | None) -> str:
+def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return f"the field {error.args[0]!r} is missing"
     if isinstance(error, cattrs.ForbiddenExtraKeysError):

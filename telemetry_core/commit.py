@@ -35,6 +35,9 @@ class Commit(Protocol):
     def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
         """Route and append *batch*, all or nothing, and return once it was kept."""
 
+    def append_one(self, checked: Checked, durable: bool) -> Event:  # noqa: FBT001
+        """Do the same for a batch of one, the common case, without a list around it."""
+
     def call(self, action: Callable[[], T]) -> T:
         """Return what *action* returns, called while nothing is appended."""
 
@@ -54,6 +57,16 @@ class DirectCommit:
         self._route = router.route
         self._observers = observers if observers.wants_events else None
         self._clock = clock
+
+    def append_one(self, checked: Checked, durable: bool) -> Event:  # noqa: FBT001
+        with self._lock:
+            now_ns = self._clock()
+            events = self._append((self._route(checked, now_ns),), now_ns)
+            if durable:
+                self._flush()
+            if self._observers is not None:
+                self._observers.events_recorded(events)
+        return events[0]
 
     def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
         with self._lock:
@@ -115,6 +128,9 @@ class GroupCommit:
         self._closed = False
         self._thread = threading.Thread(target=self._write, name="telemetry-writer", daemon=True)
         self._thread.start()
+
+    def append_one(self, checked: Checked, durable: bool) -> Event:  # noqa: FBT001
+        return self._submit(_Request((checked,), durable=durable))[0]  # type: ignore[no-any-return]
 
     def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
         return self._submit(_Request(batch, durable=durable))  # type: ignore[no-any-return]

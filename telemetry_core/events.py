@@ -54,6 +54,10 @@ class _JSONBacked:
             value = orjson.dumps(self.data)
         elif name == "_meta_json":
             value = orjson.dumps(self.meta)
+        elif name == "run_id":
+            value = self.meta.get("run_id")
+        elif name == "seq":
+            return 0
         else:
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(message)
@@ -79,7 +83,7 @@ class Event(_JSONBacked):
     `seq` is the number the site gave it, `ts` when it happened (RFC 3339, UTC), `data` any JSON
     value. `make_current` and `store_permanently` say what the writer asked for; `id` is the
     writer's own name for it. `is_duplicate` stands on the answer to a retry: the event had been
-    stored before.
+    stored before. `run_id` is the run whose stream holds it, `None` for the site stream.
     """
 
     seq: int
@@ -91,11 +95,7 @@ class Event(_JSONBacked):
     make_current: bool = True
     store_permanently: bool = True
     is_duplicate: bool = field(default=False, eq=False, repr=False)
-
-    @property
-    def run_id(self) -> str | None:
-        """The run whose stream holds the event; `None` for the site stream."""
-        return self.meta.get("run_id")
+    run_id: str | None = field(init=False, eq=False, repr=False)
 
 
 @frozen(slots=True, weakref_slot=False)
@@ -104,7 +104,8 @@ class CheckedDraft(_JSONBacked):
     A draft that every storage can keep: checked, stamped and routed; only the seq is missing.
 
     `run_id` names the run whose stream it goes to, `None` means the site stream; `meta` carries
-    the same `run_id`. `data_json` and `meta_json` are its JSON text.
+    the same `run_id`. `data_json` and `meta_json` are its JSON text;
+    `seq` is 0 until it is recorded.
     """
 
     ts: str
@@ -115,9 +116,11 @@ class CheckedDraft(_JSONBacked):
     id: str | None = None
     make_current: bool = True
     store_permanently: bool = True
+    is_duplicate: bool = field(default=False, init=False, eq=False, repr=False)
+    seq: int = field(init=False, eq=False, repr=False)
 
     def recorded(self, seq: int) -> Event:
-        """Return the event this draft becomes under the number *seq*."""
+        """Return the event that this draft is under the number *seq*."""
         return make_event(
             seq,
             self.ts,
@@ -129,22 +132,34 @@ class CheckedDraft(_JSONBacked):
             self.store_permanently,
         )
 
+    def become(self, seq: int) -> Event:
+        """
+        Turn this very object into the event it is under the number *seq*, and return it.
+
+        Saves a storage that is called very often from making a second object; the draft is gone.
+        """
+        _set_seq(self, seq)
+        _set_attribute(self, "__class__", Event)
+        return self  # type: ignore[return-value]
+
 
 def _blank_of(frozen_class: type) -> type:
     """
     Return a mutable class of the same layout as *frozen_class*.
 
     Filling a blank and then giving it the frozen class costs half of what the frozen class's own
-    `__init__` does, and this happens twice for every event recorded.
+    `__init__` does, and this happens for every event recorded.
     """
     return type(frozen_class.__name__, (_JSONBacked,), {"__slots__": frozen_class.__slots__})  # type: ignore[attr-defined]
 
 
 _BlankEvent: Any = _blank_of(Event)
 _BlankDraft: Any = _blank_of(CheckedDraft)
+_set_seq: Any = CheckedDraft.__dict__["seq"].__set__
+_set_attribute = object.__setattr__
 
 
-def make_event(  # noqa: PLR0913
+def make_event(  # noqa: PLR0917
     seq: int,
     ts: str,
     type: str,  # noqa: A002
@@ -170,7 +185,7 @@ def make_event(  # noqa: PLR0913
     return event  # type: ignore[no-any-return]
 
 
-def make_checked_draft(  # noqa: PLR0913
+def make_checked_draft(  # noqa: PLR0917
     ts: str,
     type: str,  # noqa: A002
     data_json: bytes,
@@ -190,6 +205,7 @@ def make_checked_draft(  # noqa: PLR0913
     draft.id = id
     draft.make_current = make_current
     draft.store_permanently = store_permanently
+    draft.is_duplicate = False
     draft.__class__ = CheckedDraft
     return draft  # type: ignore[no-any-return]
 

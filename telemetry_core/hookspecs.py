@@ -59,7 +59,7 @@ def telemetry_register_collector() -> CollectorType:  # type: ignore[empty-body]
 
 
 @hookspec
-def telemetry_prepare_event(draft: Draft) -> Draft | None:  # type: ignore[empty-body]
+def telemetry_prepare_event(draft: Draft) -> Draft | None:
     """
     Prepare: return a draft to record in place of *draft*, or `None` to leave it as it is.
 

@@ -107,14 +107,16 @@ class MemoryStorage(Storage):
         with self._changed:
             self._check_open()
             events = self._events[:]
-        chosen = (
+        chosen: Iterator[Event] = (
             event
             for event in events
             if selection.includes_stream_of(event) and selection.matches(event)
         )
         if selection.last is not None:
             found = list(chosen)
-            chosen = iter(found[len(found) - selection.last :] if selection.last < len(found) else found)
+            chosen = iter(
+                found[len(found) - selection.last :] if selection.last < len(found) else found
+            )
         for count, event in enumerate(chosen):
             if count == selection.limit:
                 return
@@ -142,9 +144,7 @@ class MemoryStorage(Storage):
             active = self._runs.get(run.run_id)
             if active is None or not active.is_active:
                 raise NoActiveRunError(run.run_id)
-            kept = evolve(
-                active, stopped_at=run.stopped_at, status=run.status, reason=run.reason
-            )
+            kept = evolve(active, stopped_at=run.stopped_at, status=run.status, reason=run.reason)
             self._runs[run.run_id] = kept
             return kept
 

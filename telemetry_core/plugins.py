@@ -218,9 +218,11 @@ def _settings(
         del values["read_only"]
     try:
         return converter.structure(values, kind.settings)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # cattrs raises groups of whatever went wrong
         problems = problems_of(error)
-        raise SettingsError([Problem(f"{kind.scheme}:{one.path[1:]}", one.message) for one in problems]) from None
+        raise SettingsError(
+            [Problem(f"{kind.scheme}:{one.path[1:]}", one.message) for one in problems]
+        ) from None
 
 
 def _read_option(text: str, wanted: str) -> Any:

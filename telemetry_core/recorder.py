@@ -40,7 +40,7 @@ _OBSERVERS_CLOSE_S = 3.0
 _FOLLOW_POLL_S = 1.0
 
 
-def open(  # noqa: A001
+def open(
     url: str | os.PathLike[str] = "telemetry",
     *,
     site_types: Iterable[str] = (),
@@ -68,9 +68,7 @@ def open(  # noqa: A001
     found = plugins if isinstance(plugins, Plugins) else Plugins(plugins)
     storage = found.open_storage(url, options)
     try:
-        return Recorder(
-            storage, site_types=site_types, strict=strict, plugins=found, clock=clock
-        )
+        return Recorder(storage, site_types=site_types, strict=strict, plugins=found, clock=clock)
     except BaseException:
         storage.close()
         raise
@@ -127,7 +125,7 @@ class Recorder:
         """How many facts observers missed because they were too slow."""
         return self._observers.missed
 
-    def record(  # noqa: PLR0913
+    def record(
         self,
         type: str,  # noqa: A002
         data: Any,
@@ -168,10 +166,10 @@ class Recorder:
         checked = self._checker.check(
             type, data, ts, meta, make_current, store_permanently, stream, id
         )
-        events = self._commit.append((checked,), durable=durable)
-        if not store_permanently and self._ephemeral is not None:
-            self._remember_ephemeral(events)
-        return events[0]
+        event = self._commit.append_one(checked, durable)
+        if not store_permanently:
+            self._remember_ephemeral((event,))
+        return event
 
     def record_many(self, drafts: Iterable[Draft], *, durable: bool = False) -> list[Event]:
         """
@@ -192,8 +190,7 @@ class Recorder:
         if not batch:
             return []
         events = self._commit.append(batch, durable=durable)
-        if self._ephemeral is not None:
-            self._remember_ephemeral(events)
+        self._remember_ephemeral(events)
         return events
 
     def current(self) -> Snapshot:
@@ -389,7 +386,8 @@ class Recorder:
 
     def _prepared(self, draft: Draft) -> Draft:
         for implementation in reversed(self._prepare):
-            draft = implementation.function(draft) or draft
+            prepared: Draft | None = implementation.function(draft)  # type: ignore[assignment]
+            draft = prepared or draft
         return draft
 
     def _check_run_meta(self, meta: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -402,10 +400,11 @@ class Recorder:
         if self._ephemeral is None:
             return
         for event in events:
+            if event.store_permanently or not event.make_current or event.is_duplicate:
+                continue
             known = self._ephemeral.get(event.type)
-            if not event.store_permanently and event.make_current and not event.is_duplicate:
-                if known is None or known.seq < event.seq:
-                    self._ephemeral[event.type] = event
+            if known is None or known.seq < event.seq:
+                self._ephemeral[event.type] = event
 
     def _abandon(self) -> None:
         """In a forked child: the lock, the threads and the files are the parent's."""
@@ -430,6 +429,9 @@ class _AbandonedCommit:
         self._place = place
 
     def append(self, batch: Any, *, durable: bool) -> list[Event]:  # noqa: ARG002
+        raise StorageClosedError(self._place)
+
+    def append_one(self, checked: Any, durable: bool) -> Event:  # noqa: ARG002, FBT001
         raise StorageClosedError(self._place)
 
     def call(self, action: Any) -> Any:  # noqa: ARG002

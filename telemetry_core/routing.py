@@ -47,15 +47,10 @@ class Router:
             meta_json = EMPTY_META
         if meta:
             meta_json = _meta_json(meta, run_id)
+        if ts is None:
+            ts = self._stamp(now_ns)
         return make_checked_draft(
-            ts or self._stamp(now_ns),
-            type_,
-            data_json,
-            meta_json,
-            run_id,
-            event_id,
-            make_current,
-            store_permanently,
+            ts, type_, data_json, meta_json, run_id, event_id, make_current, store_permanently
         )
 
 

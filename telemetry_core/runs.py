@@ -82,7 +82,7 @@ def check_run_id(run_id: object) -> str:
 
 
 def resumed(before: Run | None, run: Run) -> Run:
-    """Return *run* as it goes on if a run of its id was there *before*: first start, counts, meta."""
+    """Return *run* as it goes on from a run of its id *before*: first start, counts, meta."""
     if before is None:
         return run
     return evolve(

@@ -48,6 +48,10 @@ class Capabilities:
     max_event_bytes: int = 256 * 1024
 
 
+def _types(types: str | Sequence[str]) -> tuple[str, ...]:
+    return (types,) if isinstance(types, str) else tuple(types)
+
+
 @frozen(kw_only=True)
 class Selection:
     """
@@ -64,7 +68,7 @@ class Selection:
 
     stream: str | None = None
     run: str | None = None
-    types: tuple[str, ...] = field(default=(), converter=lambda types: _types(types))
+    types: tuple[str, ...] = field(default=(), converter=_types)
     since: str | datetime | None = None
     until: str | datetime | None = None
     after: int = 0
@@ -113,10 +117,6 @@ class Selection:
         if self.run is not None:
             return event.run_id == self.run
         return self.stream is None or event.run_id is None
-
-
-def _types(types: str | Sequence[str]) -> tuple[str, ...]:
-    return (types,) if isinstance(types, str) else tuple(types)
 
 
 EVERYTHING = Selection()
@@ -240,7 +240,8 @@ class Storage(ABC):
 
     def current(self) -> Snapshot:
         """Return the latest event of each type that asked to be current, in order of seq."""
-        last_seq, events = 0, {}
+        last_seq = 0
+        events: dict[str, Event] = {}
         for event in self.read():
             last_seq = event.seq
             if event.make_current:

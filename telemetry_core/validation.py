@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -22,17 +22,13 @@ MAX_NAME = 128
 _KNOWN_TYPES_KEPT = 10_000
 
 
-class Checked(NamedTuple):
-    """A draft found good: its data is JSON text, its ts canonical or still to be stamped."""
+Checked = tuple[str, bytes, str | None, dict[str, Any] | None, bool, bool, bool, str | None]
+"""
+A draft found good: type, data as JSON text, canonical ts or `None` to be stamped, meta,
+make_current, store_permanently, whether it goes to the site stream by its writer's wish, id.
 
-    type: str
-    data_json: bytes
-    ts: str | None
-    meta: dict[str, Any] | None
-    make_current: bool
-    store_permanently: bool
-    to_site: bool
-    id: str | None
+A plain tuple, because one is made for every event.
+"""
 
 
 class Checker:
@@ -49,7 +45,10 @@ class Checker:
         self.nulled = 0
         self._strict = strict
         self._max_event_bytes = max_event_bytes
+        # A text of fewer bytes neither nests too deep (each level takes two) nor is too large.
+        self._looked_at_from = min(2 * MAX_DEPTH, max_event_bytes)
         self._unstructure = converter.unstructure
+        self._default = self._to_plain
         self._types: set[str] = set()
 
     def check_draft(self, draft: Draft) -> Checked:
@@ -65,7 +64,7 @@ class Checker:
             draft.id,
         )
 
-    def check(  # noqa: PLR0913
+    def check(  # noqa: PLR0917
         self,
         type: str,  # noqa: A002
         data: Any,
@@ -84,7 +83,12 @@ class Checker:
         """
         if type.__class__ is not str or type not in self._types:
             self._check_type(type)
-        data_json = self.encode(data, "$.data")
+        try:
+            data_json = orjson.dumps(data, self._default)
+        except TypeError as error:
+            data_json = self._encode_odd(data, "$.data", error)
+        if len(data_json) > self._looked_at_from or b"null" in data_json:
+            self._look_closer(data, data_json, "$.data")
         if meta is not None:
             meta = self.check_meta(meta, self._max_event_bytes - len(data_json))
         if ts is not None:
@@ -93,9 +97,9 @@ class Checker:
             _check_name(id, "id")
         if stream is not None and stream != "site":
             raise _invalid("$.stream", f"{stream!r:.100} is no stream; use 'site' or leave it out")
-        if make_current.__class__ is not bool or store_permanently.__class__ is not bool:
+        if not (make_current.__class__ is store_permanently.__class__ is bool):
             raise _invalid("$", "make_current and store_permanently must be true or false")
-        return Checked(
+        return (
             type,
             data_json,
             ts,
@@ -117,17 +121,20 @@ class Checker:
             text = orjson.dumps(value, self._default)
         except TypeError as error:
             text = self._encode_odd(value, path, error)
+        self._look_closer(value, text, path)
+        return text
+
+    def _look_closer(self, value: Any, text: bytes, path: str) -> None:
+        """Refuse what is too large or too deep, and count the numbers that became null."""
         size = len(text)
         if size > self._max_event_bytes:
             raise _invalid(path, f"{size} bytes of JSON; at most {self._max_event_bytes} are kept")
-        # A text too short to nest that deep, or without that many brackets, needs no closer look.
-        if size > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+        if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
             _check_depth(orjson.loads(text), path)
         if b"null" in text:
             self._count_nulled(value, path)
-        return text
 
-    def _default(self, value: Any) -> Any:
+    def _to_plain(self, value: Any) -> Any:
         plain = self._unstructure(value)
         if plain is value:
             raise TypeError

@@ -1,0 +1,1 @@
+"""A telemetry plugin that records the machine it runs on."""

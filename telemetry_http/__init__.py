@@ -1,0 +1,1 @@
+"""The telemetry recorder as an HTTP service, and its client."""

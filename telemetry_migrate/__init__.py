@@ -1,0 +1,1 @@
+"""Bring existing telemetry archives into a telemetry storage."""
