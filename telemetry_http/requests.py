@@ -1,0 +1,61 @@
+"""Reading a request's body: its type, its size, its time, its object."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from telemetry_http.bodies import read_body
+from telemetry_http.problems import RequestError
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 30.0
+
+
+async def read_request(request: Request, kind: type[T], *, may_be_missing: bool = False) -> T:
+    """
+    Return the body of *request* as a *kind*.
+
+    Raises:
+        RequestError: 415 for another type or encoding, 413 for more than `MAX_BODY_BYTES`, 408 for
+            a body that does not arrive in time.
+        MalformedJSONError, InvalidEventError: As for `read_body`.
+    """
+    headers = request.headers
+    if "content-encoding" in headers:
+        raise RequestError(415, f"the encoding {headers['content-encoding']!r:.50} is not taken")
+    declared = headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _read(request)
+    except TimeoutError:
+        raise RequestError(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+    except ClientDisconnect:
+        raise RequestError(400, "the body was not sent to its end") from None
+    if not body and may_be_missing:
+        return kind()
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise RequestError(415, f"the body must be application/json, not {media_type!r:.100}")
+    return read_body(body, kind)
+
+
+async def _read(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large() -> RequestError:
+    # The rest of the body is not read, so the connection cannot be used again.
+    return RequestError(413, f"more than {MAX_BODY_BYTES} bytes", {"Connection": "close"})

@@ -1,0 +1,155 @@
+"""TelemetryService: the recorder and what the HTTP side of it needs besides."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from telemetry_core import Clock, Plugins, Run, Storage, system_clock
+from telemetry_core import open as open_recorder
+from telemetry_core.clock import instant_ns
+from telemetry_core.recorder import Recorder
+from telemetry_http.bodies import EventRequest
+
+log = logging.getLogger(__name__)
+
+PostEventHook = Callable[[dict[str, Any], EventRequest], object]
+
+MAX_WAITING = 10_000
+_CLOSE_S = 3.0
+
+
+class TelemetryService:
+    """
+    Owns the recorder that the routes use, and tells the post-event hooks.
+
+    *site_dir* is a site directory or the URL of a storage; *storage* is one opened already.
+    *now_provider* returns the time to stamp events with (a naive one is UTC). Each of
+    *post_event_hooks* is called with the envelope and the request of an event after it was
+    recorded; it may be slow and may raise, and never keeps a caller waiting.
+
+    Raises:
+        StorageError, PluginError: The storage cannot be opened.
+    """
+
+    def __init__(
+        self,
+        site_dir: str | os.PathLike[str] | None = None,
+        *,
+        storage: Storage | None = None,
+        now_provider: Callable[[], datetime] | None = None,
+        post_event_hooks: Sequence[PostEventHook] = (),
+        site_types: Iterable[str] = (),
+        strict: bool = False,
+        plugins: Plugins | None = None,
+        **options: Any,
+    ) -> None:
+        clock = system_clock if now_provider is None else _clock_of(now_provider)
+        if storage is not None:
+            self.recorder = Recorder(
+                storage, site_types=site_types, strict=strict, plugins=plugins, clock=clock
+            )
+        else:
+            self.recorder = open_recorder(
+                "telemetry" if site_dir is None else site_dir,
+                site_types=site_types,
+                strict=strict,
+                plugins=plugins or (),
+                clock=clock,
+                **options,
+            )
+        self._hooks = [_Hook(function) for function in post_event_hooks]
+        self._shutdown_requested: Callable[[], object] = lambda: None
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether anybody wants to hear of posted events."""
+        return bool(self._hooks)
+
+    def event_posted(self, envelope: dict[str, Any], request: EventRequest) -> None:
+        """Tell the hooks of an event that was recorded for *request*."""
+        for hook in self._hooks:
+            hook.put(envelope, request)
+
+    def run_directory(self, run: Run) -> str:
+        """Return where *run* is kept: its path, or its name in a storage that has no files."""
+        place = run.directory or run.run_id
+        site_dir = getattr(self.recorder.storage, "site_dir", None)
+        return place if site_dir is None else os.path.join(site_dir, place)  # noqa: PTH118
+
+    def on_shutdown(self, callback: Callable[[], object]) -> None:
+        """Call *callback* when somebody asks the service to stop."""
+        self._shutdown_requested = callback
+
+    def request_shutdown(self) -> None:
+        """Ask whoever serves this to stop; may be called from any thread."""
+        self._shutdown_requested()
+
+    def close(self) -> None:
+        """Deliver what waits for the hooks, for a short time, and close the recorder."""
+        for hook in self._hooks:
+            hook.close()
+        self.recorder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _clock_of(now_provider: Callable[[], datetime]) -> Clock:
+    def clock() -> int:
+        now = now_provider()
+        return instant_ns(now if now.tzinfo is not None else now.replace(tzinfo=UTC))
+
+    return clock
+
+
+class _Hook:
+    """One post-event hook, fed in order from a bounded queue by a thread of its own."""
+
+    def __init__(self, function: PostEventHook) -> None:
+        self._function = function
+        self._name = getattr(function, "__name__", repr(function))
+        self._waiting: queue.Queue[tuple[dict[str, Any], EventRequest] | None]
+        self._waiting = queue.Queue(MAX_WAITING)
+        self._missed = 0
+        self._thread = threading.Thread(
+            target=self._deliver, name=f"telemetry-hook-{self._name}", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, envelope: dict[str, Any], request: EventRequest) -> None:
+        try:
+            self._waiting.put_nowait((envelope, request))
+        except queue.Full:
+            if not self._missed:
+                log.warning("post-event hook %s is too slow and misses events", self._name)
+            self._missed += 1
+
+    def close(self) -> None:
+        try:
+            self._waiting.put(None, timeout=_CLOSE_S)
+        except queue.Full:
+            log.warning("post-event hook %s never came to an end", self._name)
+            return
+        self._thread.join(_CLOSE_S)
+
+    def _deliver(self) -> None:
+        while (waiting := self._waiting.get()) is not None:
+            try:
+                self._function(*waiting)
+            except Exception:
+                log.exception("post-event hook %s failed", self._name)
