@@ -199,15 +199,16 @@ def _check_ts(ts: str | datetime) -> str:
 
 
 def _check_depth(value: Any, path: str) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
+    """Refuse lists and objects in more than `MAX_DEPTH` levels, the outermost included."""
+    containers = [value]
+    for _ in range(MAX_DEPTH):
+        containers = [
             child
-            for parent in level
-            if isinstance(parent, (dict, list))
+            for parent in containers
             for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
         ]
-        if not level:
+        if not containers:
             return
     raise _invalid(path, f"nested deeper than {MAX_DEPTH} levels")
 
