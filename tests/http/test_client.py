@@ -73,13 +73,13 @@ def test_a_refusal_says_what_is_wrong_and_where(client):
     assert "banana" in caught.value.detail
 
 
-@pytest.mark.parametrize("data", [True, None, 0, -1.5, "6562", [], [1, [2]], {"value": 1}])
-def test_data_is_any_json_value(client, data):
+def test_data_is_any_json_value(client):
     """The old client stored lists and booleans and could then read nothing at all."""
-    client.insert_current("safety", data)
+    for data in (True, None, 0, -1.5, "6562", [], [1, [2]], {"value": 1}):
+        client.insert_current("safety", data)
 
-    assert data == client.get_current("safety")["data"]
-    assert data == client.current()["safety"].data
+        assert data == client.get_current("safety")["data"]
+        assert data == client.current()["safety"].data
 
 
 def test_types_are_read_back_however_they_are_spelt(client):
@@ -260,14 +260,14 @@ def test_values_that_json_does_not_know_are_made_plain(client):
     }
 
 
-@pytest.mark.parametrize("decode", ["units", "panoptes"])
-def test_quantities_come_back(server, decode):
+def test_quantities_come_back(server):
     """What was given as a Quantity is read as one, whichever of the two decodings is used."""
-    with TelemetryClient("127.0.0.1", server.port, decode=decode) as client:
-        posted = client.post_event("mount", {"where": {"alt": 45.5 * units.deg}})
+    for decode in ("units", "panoptes"):
+        with TelemetryClient("127.0.0.1", server.port, decode=decode) as client:
+            posted = client.post_event("mount", {"where": {"alt": 45.5 * units.deg}})
 
-        for event in (posted, client.get_current("mount"), client.current()["mount"]):
-            assert event["data"]["where"]["alt"] == 45.5 * units.deg
+            for event in (posted, client.get_current("mount"), client.current()["mount"]):
+                assert event["data"]["where"]["alt"] == 45.5 * units.deg
 
 
 def test_pocs_reads_a_naive_time(server):
@@ -280,9 +280,9 @@ def test_pocs_reads_a_naive_time(server):
     assert isinstance(record["date"], str)
 
 
-@pytest.mark.parametrize(
-    ("event_type", "data", "meta"),
-    [
+def test_what_json_cannot_express_is_never_sent(client):
+    """The error names the place, and the service hears nothing."""
+    for event_type, data, meta in (
         ("a", object(), None),
         ("a", {"deep": [1, {"x": object()}]}, None),
         ("a", "\ud800", None),
@@ -290,12 +290,9 @@ def test_pocs_reads_a_naive_time(server):
         ("a", 1, {"x": object()}),
         (b"a", 1, None),
         ("\udcff", 1, None),
-    ],
-)
-def test_what_json_cannot_express_is_never_sent(client, event_type, data, meta):
-    """The error names the place, and the service hears nothing."""
-    with pytest.raises(InvalidEventError, match=r"^\$\."):
-        client.post_event(event_type, data, meta=meta)
+    ):
+        with pytest.raises(InvalidEventError, match=r"^\$\."):
+            client.post_event(event_type, data, meta=meta)
 
     assert client.current() == {}
 
@@ -330,16 +327,3 @@ def test_a_client_can_be_sent_to_another_process(client):
     with pickle.loads(pickle.dumps(client)) as copy:
         assert copy.base_url == client.base_url
         assert copy.health() == client.health()
-
-
-@pytest.mark.parametrize("prefix", ["", "PANOPTES_"])
-def test_the_environment_says_where_the_service_is(monkeypatch, server, prefix):
-    """Both spellings of the variables are read."""
-    for name in ("TELEMETRY_HOST", "TELEMETRY_PORT", "PANOPTES_TELEMETRY_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(f"{prefix}TELEMETRY_HOST", "127.0.0.1")
-    monkeypatch.setenv(f"{prefix}TELEMETRY_PORT", str(server.port))
-
-    with TelemetryClient() as client:
-        assert client.base_url == server.url
-        assert client.health() == {"ok": True}

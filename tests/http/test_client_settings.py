@@ -34,16 +34,14 @@ def test_the_url_is_made_of_what_was_given(arguments, url):
     assert url == TelemetryClient(**arguments).base_url
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("TELEMETRY_PORT", "7001"), ("PANOPTES_TELEMETRY_PORT", "7001")],
-)
-def test_arguments_win_over_the_environment(monkeypatch, name, value):
-    """What the program says counts."""
-    monkeypatch.setenv(name, value)
+@pytest.mark.parametrize("prefix", ["", "PANOPTES_"])
+def test_the_environment_says_where_the_service_is(monkeypatch, prefix):
+    """Both spellings of the variables are read, and what the program says wins."""
+    monkeypatch.setenv(f"{prefix}TELEMETRY_HOST", "scope.local")
+    monkeypatch.setenv(f"{prefix}TELEMETRY_PORT", "7001")
 
-    assert TelemetryClient().base_url == "http://localhost:7001"
-    assert TelemetryClient(port=7002).base_url == "http://localhost:7002"
+    assert TelemetryClient().base_url == "http://scope.local:7001"
+    assert TelemetryClient("other", 7002).base_url == "http://other:7002"
 
 
 @pytest.mark.parametrize(
