@@ -9,7 +9,7 @@ The classes of the last three are known by name, so that nothing heavy is import
     numpy structured array      an object for each record
     datetime64                  ISO 8601 text without a zone, as numpy has none; NaT is null
     timedelta, timedelta64      seconds; so is an astropy TimeDelta
-    Decimal, Fraction           number: what a double cannot hold of it is lost, as everywhere in JSON
+    Decimal, Fraction           number: what a double cannot hold of it is lost, as always in JSON
     Path, IP address            text
     set, frozenset              list, sorted, so that a retry gives the same text
     namedtuple                  object by field name, as attrs classes and dataclasses
@@ -25,7 +25,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Iterator, Mapping, MappingView, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, MappingView, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -104,9 +105,11 @@ def _isoformat(value: date | time) -> str:
     return value.isoformat()
 
 
-def _sorted(value: Set[Any]) -> list[Any]:
+def _sorted(value: AbstractSet[Any]) -> list[Any]:
     try:
-        if not any(isinstance(item, Set) for item in value):  # sets are ordered only in part
+        if not any(
+            isinstance(item, AbstractSet) for item in value
+        ):  # sets are ordered only in part
             return sorted(value)
     except TypeError:
         pass
@@ -207,7 +210,7 @@ _BY_NAME: dict[str, Hook] = {
 _BY_BEHAVIOUR: tuple[tuple[type, Hook], ...] = (
     (MappingView, list),
     (Mapping, dict),
-    (Set, _sorted),
+    (AbstractSet, _sorted),
     (Iterator, _refuse_iterator),
     (Sequence, list),
 )

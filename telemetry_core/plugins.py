@@ -15,7 +15,6 @@ from attrs import field, frozen
 from attrs import fields as attrs_fields
 
 from telemetry_core import hookspecs
-from telemetry_core.codec import make_converter, problems_of
 from telemetry_core.errors import (
     PluginLoadError,
     Problem,
@@ -121,6 +120,8 @@ class Plugins:
 
     def make_converter(self) -> cattrs.Converter:
         """Return a strict converter that every plugin has taught its types."""
+        from telemetry_core.codec import make_converter
+
         teach = self.manager.hook.telemetry_configure_converter
         return make_converter([lambda converter: teach(converter=converter)])
 
@@ -208,6 +209,8 @@ def _settings(
     kind: StorageType, url: str, options: Mapping[str, Any], from_text: frozenset[str]
 ) -> Any:
     """Return the settings of *kind*; options that came as text are read as what is wanted."""
+    from telemetry_core.codec import make_converter, problems_of
+
     converter = make_converter()
     known = {attribute.name: attribute for attribute in attrs_fields(kind.settings)}
     values: dict[str, Any] = {"url": url}

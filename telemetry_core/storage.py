@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+import orjson
 from attrs import field, frozen
 
 from telemetry_core.clock import instant_ns
@@ -149,6 +150,8 @@ class Storage(ABC):
     `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default here.
 
     An error derived from `StorageError` says that nothing was kept, except `OutcomeUnknownError`.
+    Whoever gets an event may change its data and meta; what is stored stays as it is. Each promise
+    has a name in `docs/storage.md` and a test in `telemetry_core.testing`.
     """
 
     __slots__ = ()
@@ -163,10 +166,13 @@ class Storage(ABC):
         """
         Keep *drafts*, all of them or none, after everything already kept.
 
+        The drafts are the storage's from then on: it may turn them into the events it returns.
+
         Each draft gets a seq above every seq the site ever gave, in the order of the batch, also
         an ephemeral one (`store_permanently` is false: it is not part of the history). A draft
         with `make_current` becomes the current event of its type. One whose `id` was stored
-        before takes no seq: the event already stored is returned, marked `is_duplicate`.
+        before takes no seq: the event already stored is returned, marked `is_duplicate`. The id of
+        an ephemeral event may be forgotten.
         *recorded_ns* is the time of recording in nanoseconds since 1970; the time an event says
         of itself is its `ts`. On return `read` and `current` show the events.
 
@@ -185,8 +191,9 @@ class Storage(ABC):
         """
         Yield the stored events that *selection* asks for, in ascending seq.
 
-        Lazy and in bounded memory: what is appended after the first event was asked for may be
-        missing, what was appended before is there. An unknown run yields nothing.
+        Lazy and in bounded memory. What was appended before the call is there; what is appended
+        after it may be missing, but never a batch in part. An unknown run yields nothing. An error
+        may come only when the first event is asked for.
 
         Raises:
             StorageClosedError: It was closed before.
@@ -272,6 +279,7 @@ class Storage(ABC):
         Raises:
             StorageError: As for `append`; what was appended may not survive.
         """
+        self.check_writable()
 
     def check_writable(self) -> None:
         """
@@ -280,6 +288,7 @@ class Storage(ABC):
         Raises:
             StorageError: It would not, and why.
         """
+        self.active_run()
 
     def replicate(self, events: Sequence[Event]) -> None:
         """
@@ -310,9 +319,14 @@ def duplicate_of(draft: CheckedDraft, event: Event) -> Event:
     Raises:
         IdConflictError: *draft* is another event: its type or data differ.
     """
-    if event.type != draft.type or event.data != draft.data:
+    # By the JSON text: whoever got the event may have changed the values it was decoded to.
+    if event.type != draft.type or not _is_same_json(event.data_json, draft.data_json):
         raise IdConflictError(draft.id or "", event.seq)
     return copy_of(event, is_duplicate=True)
+
+
+def _is_same_json(one: bytes, other: bytes) -> bool:
+    return one == other or orjson.loads(one) == orjson.loads(other)
 
 
 def run_id_after(run_ids: Iterator[str] | Sequence[str]) -> str:

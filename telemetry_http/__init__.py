@@ -1,7 +1,8 @@
 """The recorder as a service on hypercorn, and its client on httpx."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from telemetry_http.errors import (
     AddressInUseError,
@@ -11,6 +12,8 @@ from telemetry_http.errors import (
 )
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from telemetry_http.app import create_app
     from telemetry_http.bodies import EventRequest
     from telemetry_http.client import TelemetryClient
@@ -45,6 +48,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: a client needs no server's libraries, and a command starts quickly.
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module 'telemetry_http' has no attribute {name!r}")
     return getattr(import_module(f"telemetry_http.{_HOMES[name]}"), name)

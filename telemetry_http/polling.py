@@ -50,7 +50,7 @@ def poll(
 
 
 class Pollers:
-    """Several things polled at once, each in a thread of its own, so that none waits for another."""
+    """Things that are polled, each in a thread of its own, so that none waits for another."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()

@@ -55,7 +55,7 @@ def _within(events: Iterable[Event], selection: Selection, through: int) -> Iter
 
 
 def _merged(layout: Layout, selection: Selection) -> Iterator[Event]:
-    """Yield the events of all selected streams in order of seq, opening each when its turn comes."""
+    """Yield the events of all selected streams by seq, opening each when its turn comes."""
     streams: list[list[Path]] = []
     if selection.run is None:
         streams.append([path for _, path in layout.site_files()])

@@ -172,7 +172,11 @@ def _end_of_lines(file: Any) -> int:
 
 
 def write_checkpoint(
-    layout: Layout, logs: Iterable[Log], run: Run | None, current: Mapping[str, Event], last_seq: int
+    layout: Layout,
+    logs: Iterable[Log],
+    run: Run | None,
+    current: Mapping[str, Event],
+    last_seq: int,
 ) -> None:
     """
     Write down the state, so that the next start need not read what lies before it.

@@ -32,9 +32,7 @@ class Reservation:
         self._block = BLOCK
         self._reserved_at = time.monotonic()
         is_new = not path.exists()
-        self._fd = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE
-        )
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         text = os.pread(self._fd, 32, 0).strip()
         self.found: int | None = int(text) if text.isdigit() else None
         self.until = self.found or 0

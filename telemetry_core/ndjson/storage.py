@@ -118,7 +118,7 @@ class NdjsonStorage(Storage):
         known = self._writer.current if self._writer is not None else None
         if known is None:
             known = recover(self._layout, mend=False).current
-        events = sorted(list(known.values()), key=lambda event: event.seq)
+        events = sorted(known.copy().values(), key=lambda event: event.seq)
         as_of_seq = events[-1].seq if events else 0
         return Snapshot(as_of_seq, {event.type: copy_of(event) for event in events})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from telemetry_core.clock import local_zone, next_noon_ns, observing_day, system_clock
+from telemetry_core.clock import local_zone, next_noon_ns, observing_day
 from telemetry_core.errors import (
     InvalidRunError,
     NoActiveRunError,
@@ -53,6 +53,7 @@ class Writer:
     def __init__(self, layout: Layout, settings: NdjsonSettings) -> None:
         self.layout = layout
         self.failure: StorageError | None = None
+        self._is_disowned = False
         self.waiters: list[threading.Event] = []
         self._place = str(layout.site_dir)
         self._is_always = settings.durability == ALWAYS
@@ -85,10 +86,10 @@ class Writer:
         self._newest_day = days[-1][0] if days else ""
         self._noon_ns = 0
         self.run = state.run
-        self._enter_day(system_clock())
         with self._files:
             if self.run is not None and self.run.directory is not None:
-                self._run_log = self._open_log(self.layout.site_dir / self.run.directory / RUN_LINES)
+                path = self.layout.site_dir / self.run.directory / RUN_LINES
+                self._run_log = self._open_log(path)
             self.checkpoint()
 
     def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
@@ -100,13 +101,15 @@ class Writer:
         if len(drafts) != 1 or drafts[0].id is not None:
             return self._append_batch(drafts)
         draft = drafts[0]
+        if draft.run_id is not None and draft.run_id != self._active_id:
+            raise NoActiveRunError(draft.run_id)
         seq = self.last_seq + 1
         if seq > self._reservation.until:
             self._reservation.cover(seq)
         event = draft.recorded(seq)
         if draft.store_permanently:
             into = self._site if draft.run_id is None else self._run_log
-            if into is None or (draft.run_id is not None and draft.run_id != self._active_id):
+            if into is None:
                 into = self._log_of(draft)
             self._write(into, self._encode(event))
             into.counts = into.counts.plus(seq, seq, 1)
@@ -139,6 +142,8 @@ class Writer:
         new_ids: dict[str, Event] = {}
         seq = self.last_seq
         for draft in drafts:
+            if draft.run_id is not None and draft.run_id != self._active_id:
+                raise NoActiveRunError(draft.run_id)
             known = self._known(draft, new_ids)
             if known is not None:
                 answer.append(known)
@@ -194,7 +199,7 @@ class Writer:
     def _log_of(self, draft: CheckedDraft) -> Log:
         if draft.run_id is None:
             return self._site or self._open_site()
-        if self._run_log is None or draft.run_id != self._active_id:
+        if self._run_log is None:
             raise NoActiveRunError(draft.run_id)
         return self._run_log
 
@@ -361,6 +366,10 @@ class Writer:
 
     def disown(self) -> None:
         """Let go of every descriptor: the files are closed, or they are a parent process's."""
+        if self._is_disowned:
+            # The numbers of the descriptors may be somebody else's by now.
+            return
+        self._is_disowned = True
         self.failure = StorageClosedError(self._place)
         for one in self._logs():
             one.close()

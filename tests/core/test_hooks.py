@@ -37,15 +37,18 @@ class Watcher:
 
     @hookimpl
     def telemetry_event_recorded(self, event):
+        """Keep the seq."""
         time.sleep(self.delay)
         self.seen.append(event.seq)
 
     @hookimpl
     def telemetry_run_started(self, run):
+        """Keep the start."""
         self.seen.append(("started", run.run_id))
 
     @hookimpl
     def telemetry_run_stopped(self, run):
+        """Keep the end."""
         self.seen.append(("stopped", run.run_id, run.status))
 
 

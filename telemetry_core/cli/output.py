@@ -1,0 +1,66 @@
+"""Data on stdout: a table for a person, lines for a pipe, JSON for a program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def is_terminal() -> bool:
+    """Whether a person reads stdout."""
+    return sys.stdout.isatty()
+
+
+def print_json(value: Any) -> None:
+    """Print *value* as one JSON document, over several lines."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+
+
+def print_json_line(value: Any) -> None:
+    """Print *value* as one line of NDJSON, at once."""
+    click.echo(orjson.dumps(value))
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print *rows*: in a terminal as a table under *columns*, else as lines split by tabs."""
+    if not is_terminal():
+        for row in rows:
+            click.echo("\t".join(printable(cell) for cell in row))
+        return
+    from rich.console import Console
+
+    Console().print(make_table(columns, rows))
+
+
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return *rows* under *columns* as a table for the terminal; the first column stands out."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for index, column in enumerate(columns):
+        table.add_column(column, style="bold" if index == 0 else "", overflow="fold")
+    for row in rows:
+        # As Text, because "[red]" in somebody's data is data and no colour.
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return table
+
+
+def printable(text: str) -> str:
+    """Return *text* with whatever could steer a terminal or break a line spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def json_text(value: Any) -> str:
+    """Return *value* as compact JSON text."""
+    return orjson.dumps(value).decode()

@@ -1,0 +1,1 @@
+"""The promises of the contract, one module for each group of ids."""
