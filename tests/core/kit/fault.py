@@ -13,7 +13,7 @@ class Fault:
     promise: str
 
     def __str__(self):
-        wrong = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.storage.__name__).lower()
+        wrong = re.sub(r"(?<=[A-Za-z])(?=[A-Z])", "_", self.storage.__name__).lower()
         return f"{wrong}-{self.promise}"
 
 

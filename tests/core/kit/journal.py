@@ -7,6 +7,8 @@ import pickle
 import threading
 import time
 
+from attrs import evolve
+
 from telemetry_core.memory import MemoryStorage
 from telemetry_core.storage import EVERYTHING, Capabilities, Storage
 
@@ -35,15 +37,25 @@ class JournalStorage(Storage):
 
     def append(self, drafts, recorded_ns):
         """Append, and write the call down."""
-        return self._change("append", list(drafts), recorded_ns)
+        with self._alone() as memory:
+            # Copies, because what a storage is given it may turn into events.
+            answer = memory.append([evolve(draft) for draft in drafts], recorded_ns)
+            self._keep("append", list(drafts), recorded_ns)
+            return answer
 
     def start_run(self, run):
         """Start, and write the call down."""
-        return self._change("start_run", run)
+        with self._alone() as memory:
+            kept = memory.start_run(run)
+            self._keep("start_run", run)
+            return kept
 
     def finish_run(self, run):
         """Finish, and write the call down."""
-        return self._change("finish_run", run)
+        with self._alone() as memory:
+            kept = memory.finish_run(run)
+            self._keep("finish_run", run)
+            return kept
 
     def read(self, selection=EVERYTHING):
         """Read what anybody appended."""
@@ -96,12 +108,9 @@ class JournalStorage(Storage):
                 getattr(self.memory, name)(*arguments)
             self._seen = file.tell()
 
-    def _change(self, name, *arguments):
-        with self._alone() as memory:
-            answer = getattr(memory, name)(*arguments)
-            self.write_down(name, arguments)
-            self._seen = self._size()
-            return answer
+    def _keep(self, name, *arguments):
+        self.write_down(name, arguments)
+        self._seen = self._size()
 
     @contextlib.contextmanager
     def _alone(self):

@@ -1,6 +1,5 @@
 """Storages in which readers hinder each other, or a writer."""
 
-import threading
 import time
 
 from attrs import evolve
@@ -142,17 +141,3 @@ class ForgetsTheIdsItReads(JournalStorage):
     def read(self, selection=EVERYTHING):
         for event in super().read(selection):
             yield event if event.run_id is None else evolve(event, id=None)
-
-
-@breaks("recorder.threads")
-class BelongsToOneThread(JournalStorage):
-    """Takes events of the thread that opened it, as a careless SQLite connection does."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.owner = threading.get_ident()
-
-    def append(self, drafts, recorded_ns):
-        if threading.get_ident() != self.owner:
-            raise StorageUnavailableError("journal", "it was opened in another thread")
-        return super().append(drafts, recorded_ns)

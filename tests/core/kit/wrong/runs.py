@@ -1,7 +1,5 @@
 """Storages that are wrong about runs."""
 
-import threading
-
 from attrs import evolve
 
 from telemetry_core.errors import NoActiveRunError, RunActiveError
@@ -195,22 +193,3 @@ class ForgetsReasonsOnReopen(_Lists):
 
     def listed(self, run):
         return evolve(run, reason=None) if run.run_id in self.before else run
-
-
-@breaks("recorder.race")
-class LetsEachThreadStartARun(JournalStorage):
-    """Refuses a second run to the thread that started the first."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.owner = None
-
-    def start_run(self, run):
-        try:
-            return super().start_run(run)
-        except RunActiveError:
-            if self.owner == threading.get_ident():
-                raise
-            return run
-        finally:
-            self.owner = threading.get_ident()

@@ -62,7 +62,7 @@ class WakesOneWaiter(JournalStorage):
 
 
 @breaks("wait.stored")
-class CountsEphemeralEvents(JournalStorage):
+class WakesForEphemeralEvents(JournalStorage):
     """Returns the last seq that was given, also to an event that is not stored."""
 
     def wait(self, after, timeout=None):
