@@ -82,6 +82,7 @@ class DirectCommit:
     ) -> None:
         self._lock = threading.Lock()
         self._append = storage.append
+        self._append_one = storage.append_one
         self._flush = SharedFlush(storage)
         self._route = router.route
         self._observers = observers if observers.wants_events else None
@@ -90,12 +91,12 @@ class DirectCommit:
     def append_one(self, draft: CheckedDraft, durable: bool) -> Event:  # noqa: FBT001
         with self._lock:
             now_ns = self._clock()
-            events = self._append((self._route(draft, now_ns),), now_ns)
+            event = self._append_one(self._route(draft, now_ns), now_ns)
             if self._observers is not None:
-                self._observers.events_recorded(events)
+                self._observers.events_recorded((event,))
         if durable:
             self._flush()
-        return events[0]
+        return event
 
     def append(self, batch: Sequence[CheckedDraft], *, durable: bool) -> list[Event]:
         with self._lock:

@@ -218,7 +218,11 @@ def _decode_meta(one: Any) -> Any:
 
 
 _fill_on_demand(
-    Event, data=_decode_data, meta=_decode_meta, run_id=lambda one: one.meta.get("run_id")
+    Event,
+    data=_decode_data,
+    meta=_decode_meta,
+    run_id=lambda one: one.meta.get("run_id"),
+    is_duplicate=lambda _: False,
 )
 _fill_on_demand(CheckedDraft, data=_decode_data, meta=_decode_meta)
 
@@ -248,7 +252,8 @@ def make_event(  # noqa: PLR0917
     event.id = id
     event.make_current = make_current
     event.store_permanently = store_permanently
-    event.is_duplicate = is_duplicate
+    if is_duplicate:
+        event.is_duplicate = True
     event.__class__ = Event
     return event  # type: ignore[no-any-return]
 
@@ -273,8 +278,6 @@ def make_checked_draft(  # noqa: PLR0917
     draft.id = id
     draft.make_current = make_current
     draft.store_permanently = store_permanently
-    draft.is_duplicate = False
-    draft.seq = 0
     return draft  # type: ignore[no-any-return]
 
 

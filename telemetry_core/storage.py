@@ -189,6 +189,17 @@ class Storage(ABC):
             OutcomeUnknownError: Nobody can say whether the batch was kept.
         """
 
+    def append_one(self, draft: CheckedDraft, recorded_ns: int) -> Event:
+        """
+        Keep one draft as `append` keeps a batch, and return its event.
+
+        For a storage that does this often enough for a list around it to matter.
+
+        Raises:
+            StorageError: As for `append`.
+        """
+        return self.append((draft,), recorded_ns)[0]
+
     @abstractmethod
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
         """

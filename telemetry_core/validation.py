@@ -41,7 +41,7 @@ class Checker:
         self._max_event_bytes = max_event_bytes
         self._unstructure = converter.unstructure
         self._default = self._to_plain
-        self._types: set[str] = set()
+        self._types: dict[str, str] = {}
 
     def check_draft(self, draft: Draft) -> CheckedDraft:
         """Check a *draft*; the rest is as for `check`."""
@@ -73,8 +73,12 @@ class Checker:
         Raises:
             InvalidEventError: It cannot be kept.
         """
-        if type.__class__ is not str or type not in self._types:
-            self._check_type(type)
+        try:
+            name = self._types.get(type)
+        except TypeError:  # it cannot even be looked up
+            name = None
+        if name is None:
+            name = self._check_type(type)
         try:
             data_json = _dumps(data, self._default)
         except TypeError as error:
@@ -88,7 +92,7 @@ class Checker:
         ):
             self._look_closer(data, data_json, "$.data")
         draft: Any = blank_draft(CheckedDraft)
-        draft.type = type
+        draft.type = name
         draft._data_json = data_json  # noqa: SLF001
         draft._meta_json = (  # noqa: SLF001
             EMPTY_META if meta is None else self._meta_json(meta, size)
@@ -100,8 +104,6 @@ class Checker:
         if id is not None:
             _check_name(id, "id")
         draft.id = id
-        draft.is_duplicate = False
-        draft.seq = 0
         if make_current is not True or store_permanently is not True:
             _check_flag(make_current, "make_current")
             _check_flag(store_permanently, "store_permanently")
@@ -154,10 +156,13 @@ class Checker:
             raise _invalid(found[0], "NaN and infinities are not JSON; use None")
         self.nulled += len(found)
 
-    def _check_type(self, type: str) -> None:  # noqa: A002
+    def _check_type(self, type: str) -> str:  # noqa: A002
+        """Return *type* as a plain string, also where it is a member of a `StrEnum`."""
         _check_name(type, "type")
+        plain = str.__str__(type)
         if len(self._types) < _KNOWN_TYPES_KEPT:
-            self._types.add(type)
+            self._types[plain] = plain
+        return plain
 
     def check_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """

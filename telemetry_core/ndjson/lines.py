@@ -82,7 +82,6 @@ class Line(msgspec.Struct, gc=False):
         event.id = self.id
         event.make_current = self.current is not False
         event.store_permanently = True
-        event.is_duplicate = False
         event.__class__ = Event
         return event  # type: ignore[no-any-return]
 
