@@ -37,7 +37,7 @@ class Stamper:
     __slots__ = ("_prefix", "_second")
 
     def __init__(self) -> None:
-        self._second = -1
+        self._second: int | None = None
         self._prefix = ""
 
     def __call__(self, ns: int) -> str:
@@ -100,12 +100,16 @@ def ts_of(moment: datetime) -> str:
     Return an aware *moment* as RFC 3339 in UTC, with microseconds where it has them.
 
     Raises:
-        ValueError: It has no zone.
+        ValueError: It has no zone, or is no instant in UTC.
     """
     if moment.utcoffset() is None:
         message = f"{moment.isoformat()!r} has no zone; use datetime.now(timezone.utc) or the like"
         raise ValueError(message)
-    utc = moment.astimezone(UTC)
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        message = f"{moment.isoformat()!r} is no instant in UTC: {error}"
+        raise ValueError(message) from error
     precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
