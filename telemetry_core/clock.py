@@ -20,7 +20,7 @@ NS: Final = 1_000_000_000
 _FIRST_YEAR: Final = 1678
 _LAST_YEAR: Final = 2261
 _TS = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)",
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -150,11 +150,12 @@ def _seconds(moment: datetime) -> int:
 
 def _machine_zone() -> tzinfo:
     """Return the machine's zone with its rules, so that summer time is right months ahead."""
-    name = os.environ.get("TZ", "").lstrip(":")
+    # A variable that is set and empty means UTC, as it does to the C library.
+    name = os.environ.get("TZ", "/etc/localtime").lstrip(":") or "UTC"
     try:
-        if name and not name.startswith("/"):
+        if not name.startswith("/"):
             return ZoneInfo(name)
-        with Path(name or "/etc/localtime").open("rb") as rules:
+        with Path(name).open("rb") as rules:
             return ZoneInfo.from_file(rules)
     except (KeyError, ValueError, OSError):
         return datetime.now().astimezone().tzinfo or UTC
