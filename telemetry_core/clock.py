@@ -91,7 +91,10 @@ def instant_ns(when: str | datetime) -> int:
         ValueError: It has no zone, or is none.
     """
     if isinstance(when, datetime):
-        return parse_ts(ts_of(when))[1]
+        when = ts_of(when)
+    if not isinstance(when, str):
+        message = f"{when!r:.100} is no time: give RFC 3339 text or a datetime"
+        raise ValueError(message)
     return parse_ts(when)[1]
 
 
