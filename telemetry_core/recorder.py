@@ -25,7 +25,7 @@ from telemetry_core.events import Draft, Event, copy_of
 from telemetry_core.observers import Observers
 from telemetry_core.plugins import Plugins
 from telemetry_core.routing import Router
-from telemetry_core.runs import COMPLETED, FAILED, Run, check_run_id
+from telemetry_core.runs import COMPLETED, FAILED, Run, check_run_id, reason_of
 from telemetry_core.storage import Selection, Snapshot, Storage
 from telemetry_core.validation import Checker
 
@@ -299,7 +299,7 @@ class Recorder:
 
         Raises:
             NoActiveRunError: No run is active, or another one.
-            InvalidRunError: *status* is none a stopped run can have.
+            InvalidRunError: *status* is none a stopped run can have, or *reason* cannot be kept.
             StorageError: The storage did not keep it.
         """
 
@@ -337,7 +337,7 @@ class Recorder:
         try:
             yield run
         except BaseException as error:
-            status, reason = FAILED, f"{type(error).__name__}: {error}"
+            status, reason = FAILED, reason_of(error)
             raise
         finally:
             try:
