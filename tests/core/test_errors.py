@@ -148,9 +148,9 @@ def test_an_error_survives_pickling(kind, remade):
 def test_an_error_is_made_from_its_args(kind):
     """So that one caller's error can be made again for another."""
     facts, message = SAMPLES[kind]
-    error = kind(**facts)
-    again = kind(*error.args)
-    assert (error.args, message) == (again.args, str(again))
+    again = kind(*kind(**facts).args)
+    assert facts == {name: getattr(again, name) for name in facts}
+    assert message == str(again)
 
 
 def test_a_message_is_a_plain_sentence_without_a_full_stop(kind):
