@@ -422,7 +422,7 @@ class Recorder:
         # Two threads may come here in another order than their events were numbered in.
         with self._remembering:
             for event in events:
-                if event.store_permanently or not event.make_current or event.is_duplicate:
+                if event.store_permanently or not event.make_current:
                     continue
                 known = self._ephemeral.get(event.type)
                 if known is None or known.seq < event.seq:

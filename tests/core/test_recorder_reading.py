@@ -193,6 +193,21 @@ def test_followers_see_every_event_once(recorder):
         assert history == follower.events()
 
 
+def test_what_comes_between_two_looks_is_followed_once(forgetful):
+    """Events that are recorded after a follower woke up, and before it reads."""
+    wait = forgetful.wait
+    with Recorder(forgetful) as recorder:
+
+        def wait_while_others_record(after, timeout=None):
+            seen = wait(after, timeout)
+            recorder.record("weather", seen + 1)
+            return seen
+
+        recorder.record("weather", 1)
+        forgetful.wait = wait_while_others_record
+        assert [1, 2, 3, 4, 5, 6] == data_of(recorder.follow(after=0, limit=6))
+
+
 def test_following_may_be_narrowed(recorder):
     """By what the history is narrowed by; what lies between is passed over for good."""
     follower = Follower(recorder, 3, after=0, types="power", since="2026-03-18T00:00:02Z")
