@@ -1,5 +1,6 @@
 """Time: RFC 3339 in and out, and the observing day over every kind of clock change."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -231,7 +232,7 @@ def test_a_machine_zone_without_a_name_is_taken_as_it_stands():
     )
     command = [sys.executable, "-c", program]
     shown = subprocess.run(
-        command, env={"TZ": "XYZ-5:45"}, stdout=subprocess.PIPE, text=True, check=True
+        command, env={**os.environ, "TZ": "XYZ-5:45"}, stdout=subprocess.PIPE, text=True, check=True
     )
     assert "5:45:00\n" == shown.stdout
 

@@ -112,7 +112,7 @@ def test_a_storage_that_cannot_close_leaves_nothing_running(kind):
 
 
 FORKED = """
-import json, os, sys, threading
+import json, os, signal, sys, threading
 import telemetry_core
 from telemetry_core import Draft, Recorder, StorageClosedError
 from telemetry_core.memory import MemoryStorage
@@ -128,74 +128,74 @@ def outcome(call):
     except StorageClosedError:
         return "closed"
 
-def open_it():
-    if sys.argv[1] == "memory":
-        return telemetry_core.open("memory:")
-    if sys.argv[1] == "grouped":
-        return Recorder(Grouped())
-    return telemetry_core.open(sys.argv[1])
-
-recorder = open_it()
+place = sys.argv[1]
+is_site = place not in ("memory", "grouped")
+recorder = telemetry_core.open(place) if is_site else Recorder({
+    "memory": MemoryStorage, "grouped": Grouped
+}[place]())
 recorder.record("weather", 1)
 recorder.start_run("001")
 follower = recorder.follow()
-stop = threading.Event()
+storage = recorder.storage
+holding, release = threading.Event(), threading.Event()
 
-def keep_recording():
-    while not stop.is_set():
-        recorder.record("power", 2)
+def hold_the_lock():
+    holding.set()
+    release.wait()
+    yield from ()
 
-thread = threading.Thread(target=keep_recording)
+thread = threading.Thread(target=lambda: is_site or storage.append(hold_the_lock(), 0))
 thread.start()
-next(recorder.follow())
-outcomes = []
-for _ in range(10):
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with recorder:
-            found = {
-                "record": outcome(lambda: recorder.record("weather", 3)),
-                "record_many": outcome(lambda: recorder.record_many([Draft("weather", 3)])),
-                "durable": outcome(lambda: recorder.record("weather", 3, durable=True)),
-                "start_run": outcome(recorder.start_run),
-                "stop_run": outcome(recorder.stop_run),
-                "flush": outcome(recorder.flush),
-                "current": outcome(recorder.current),
-                "history": outcome(lambda: list(recorder.history())),
-                "runs": outcome(lambda: list(recorder.runs())),
-                "active_run": outcome(recorder.active_run),
-                "follow": outcome(recorder.follow),
-                "storage": outcome(recorder.storage.flush),
-            }
-        recorder.close()
-        os.write(writing, json.dumps([found, list(follower)]).encode())
-        os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        outcomes.append(json.load(pipe))
-    assert os.waitpid(child, 0)[1] == 0
-stop.set()
+assert is_site or holding.wait(20)
+reading, writing = os.pipe()
+child = os.fork()
+signal.alarm(30)  # neither of them waits for ever
+if child == 0:
+    with recorder:
+        found = {
+            "record": outcome(lambda: recorder.record("weather", 3)),
+            "record_many": outcome(lambda: recorder.record_many([Draft("weather", 3)])),
+            "durable": outcome(lambda: recorder.record("weather", 3, durable=True)),
+            "start_run": outcome(recorder.start_run),
+            "stop_run": outcome(recorder.stop_run),
+            "flush": outcome(recorder.flush),
+            "current": outcome(recorder.current),
+            "history": outcome(lambda: list(recorder.history())),
+            "runs": outcome(lambda: list(recorder.runs())),
+            "active_run": outcome(recorder.active_run),
+            "follow": outcome(recorder.follow),
+            "storage": outcome(recorder.storage.flush),
+        }
+    recorder.close()
+    recorder.storage.close()
+    os.write(writing, json.dumps([found, list(follower)]).encode())
+    sys.exit()
+os.close(writing)
+with open(reading, "rb") as pipe:
+    found, followed = json.load(pipe)
+assert os.waitpid(child, 0)[1] == 0
+release.set()
 thread.join()
 recorder.record("weather", 4)
 stopped = recorder.stop_run()
 weather = [event.data for event in recorder.history(types="weather")]
-seqs = [event.seq for event in recorder.history()]
 recorder.close()
-print(json.dumps([outcomes, weather, stopped.status, seqs == sorted(set(seqs))]))
+print(json.dumps([found, followed, weather, stopped.status]))
 """
 
 
 @pytest.mark.parametrize("kind", ["memory", "grouped", "site"])
 def test_a_forked_child_leaves_the_recorder_to_its_parent(tmp_path, kind):
-    """In the child every call says that it is closed, and closing is quiet; the parent goes on."""
+    """
+    In the child every call says that it is closed, and closing is quiet; the parent goes on.
+
+    No call waits for a lock that a thread of the parent held at the fork.
+    """
     place = str(tmp_path / "site") if kind == "site" else kind
     command = [sys.executable, "-W", "ignore", "-c", FORKED, place]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=40)
     assert 0 == done.returncode, done.stderr
-    outcomes, weather, status, is_ascending = json.loads(done.stdout)
+    found, followed, weather, status = json.loads(done.stdout)
 
-    assert 10 == len(outcomes)
-    for found, followed in outcomes:
-        assert (dict.fromkeys(found, "closed"), []) == (found, followed)
-    assert ([1, 4], "completed", True) == (weather, status, is_ascending)
+    assert (dict.fromkeys(found, "closed"), []) == (found, followed)
+    assert ([1, 4], "completed") == (weather, status)
