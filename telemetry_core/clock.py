@@ -29,7 +29,7 @@ _MILLIS = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 class Stamper:
     """
-    Formats instants as RFC 3339 with milliseconds, quickly: the second is formatted once.
+    Formats instants as RFC 3339 with milliseconds, quickly: each second is formatted once.
 
     Used by one thread at a time.
     """

@@ -99,7 +99,10 @@ class Selection:
             return False
         if self.since_ns is None and self.until_ns is None:
             return True
-        ns = instant_ns(event.ts)
+        try:
+            ns = instant_ns(event.ts)
+        except ValueError:  # a storage may hold what no recorder of ours wrote
+            return False
         return (self.since_ns is None or ns >= self.since_ns) and (
             self.until_ns is None or ns < self.until_ns
         )
@@ -157,10 +160,10 @@ class Storage(ABC):
     """
     The place where events, current values and runs are kept.
 
-    What changes it (`append`, `start_run`, `finish_run`, `flush`, `close`) is called by one thread
-    at a time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`) may be called from
-    any thread meanwhile and sees whole batches. A storage is required to have `append`, `read`,
-    `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default here.
+    What changes it (`append`, `start_run`, `finish_run`, `close`) is called by one thread at a
+    time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`), and `flush`, may be
+    called from any thread meanwhile and sees whole batches. A storage is required to have `append`,
+    `read`, `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default.
 
     An error derived from `StorageError` says that nothing was kept, except `OutcomeUnknownError`.
     Whoever gets an event may change its data and meta; what is stored stays as it is. Each promise
@@ -284,6 +287,14 @@ class Storage(ABC):
             if left is not None and left <= 0:
                 return max((event.seq for event in self.read()), default=0)
             time.sleep(_POLL_S if left is None else min(_POLL_S, left))
+
+    def removed_through(self) -> int:
+        """
+        Return the highest seq that was taken out of the history to make room, 0 if none was.
+
+        A follower whose cursor lies before it may have missed events.
+        """
+        return 0
 
     def flush(self) -> None:
         """

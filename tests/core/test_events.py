@@ -9,7 +9,7 @@ from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
 import telemetry_core
-from telemetry_core import CheckedDraft, Draft, Event, copy_of, make_event
+from telemetry_core import Draft, Event, copy_of, make_event
 from telemetry_core.testing import make_draft
 
 TS = "2026-03-18T00:05:48.955Z"
@@ -157,12 +157,11 @@ def test_an_event_without_more_is_a_plain_one():
 
 def test_a_checked_draft_becomes_an_event():
     """Under the number it is given; only that was missing."""
-    for draft in (
-        make_draft("weather", [1], ts=TS, run_id="001", id="x", make_current=False),
-        CheckedDraft(TS, "weather", [1], {"run_id": "001"}, "001", "x", make_current=False),
-    ):
-        assert (0, b"[1]", b'{"run_id":"001"}') == (draft.seq, draft.data_json, draft.meta_json)
-        event = draft.recorded(7)
-        wanted = Event(7, TS, "weather", [1], {"run_id": "001"}, id="x", make_current=False)
-        assert wanted == event
-        assert "001" == event.run_id
+    draft = make_draft("weather", [1], ts=TS, run_id="001", id="x", make_current=False)
+    wanted = Event(7, TS, "weather", [1], {"run_id": "001"}, id="x", make_current=False)
+
+    assert ([1], {"run_id": "001"}, "001") == (draft.data, draft.meta, draft.run_id)
+    assert (b"[1]", b'{"run_id":"001"}') == (draft.data_json, draft.meta_json)
+    assert "CheckedDraft(type='weather', data=[1], run_id='001')" == repr(draft)
+    for event in (draft.recorded(7), draft.become(7)):
+        assert (wanted, Event, "001") == (event, type(event), event.run_id)

@@ -92,7 +92,7 @@ def test_a_batch_is_recorded_whole_or_not_at_all(recorder):
         (Draft("weather", 1, meta={"a": b"x"}), "$[1].meta.a"),
         (Draft("weather", 1, id=""), "$[1].id"),
         (Draft("weather", 1, stream="run"), "$[1].stream"),
-        (Draft("weather", 1, make_current=1), "$[1]"),
+        (Draft("weather", 1, make_current=1), "$[1].make_current"),
     ],
 )
 def test_a_refusal_in_a_batch_has_its_place(recorder, draft, path):

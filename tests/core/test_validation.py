@@ -309,7 +309,7 @@ def test_any_mapping_may_be_meta(recorder):
 def test_a_wish_is_true_or_false(recorder, field, value):
     """Nothing is coerced."""
     told = refusal(recorder, **{field: value})
-    assert ("$", "make_current and store_permanently must be true or false") == told
+    assert (f"$.{field}", f"must be true or false, not {value!r}") == told
 
 
 @pytest.mark.parametrize("stream", ["run", "", "Site", 5, True])
