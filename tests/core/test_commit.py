@@ -14,6 +14,7 @@ from telemetry_core import (
     StorageUnavailableError,
     hookimpl,
 )
+from telemetry_core.memory import MemoryStorage
 from telemetry_core.testing.calls import Call
 
 PATIENCE_S = 20.0
@@ -182,6 +183,41 @@ def test_one_flush_serves_a_whole_group(grouped, recorder, stand):
     grouped.gate.set()
     results(calls)
     assert 1 == grouped.flushes
+
+
+class SlowFlush(MemoryStorage):
+    """Cheap to append to; a flush stands at a gate."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = threading.Event()
+        self.arrived = threading.Semaphore(0)
+        self.flushes = 0
+
+    def flush(self):
+        """Wait at the gate, and count."""
+        self.arrived.release()
+        assert self.gate.wait(PATIENCE_S)
+        self.flushes += 1
+
+
+def test_callers_share_a_flush_where_an_append_is_cheap():
+    """Whoever asks while one is under way is served by the next one; appends go on meanwhile."""
+    storage = SlowFlush()
+    with Recorder(storage) as recorder:
+        first = Call(lambda: recorder.record("weather", 1, durable=True))
+        assert storage.arrived.acquire(timeout=PATIENCE_S)
+        calls = [
+            Call(lambda: recorder.record("weather", 2, durable=True)),
+            Call(lambda: recorder.record_many([Draft("weather", 2)], durable=True)),
+            Call(recorder.flush),
+        ]
+        for call in calls:
+            settle(call)
+        assert 4 == recorder.record("weather", 3).seq
+        storage.gate.set()
+        results([first, *calls])
+    assert 2 == storage.flushes
 
 
 def test_actions_keep_their_place_between_the_batches(grouped, recorder, heard, stand):

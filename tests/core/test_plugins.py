@@ -191,6 +191,18 @@ except telemetry_core.PluginLoadError as error:
     assert f"plugin 'mine' cannot be loaded: {told}" == message
 
 
+def test_the_user_may_interrupt_a_plugin_that_takes_for_ever(run):
+    """That is no fault of the plugin's, and no report."""
+    program = """
+plugins = telemetry_core.Plugins()
+try:
+    plugins.load_installed()
+except KeyboardInterrupt:
+    print(json.dumps("mine" in {one.name for one in plugins.reports}))
+"""
+    assert not run(program, allowed="mine", mine="raise KeyboardInterrupt")
+
+
 def test_only_the_allowed_plugins_are_loaded(run):
     """What is not among them is reported, and not imported."""
     program = (

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 import telemetry_core
-from telemetry_core import Draft, InvalidSelectionError, Recorder, StorageClosedError
+from telemetry_core import (
+    Draft,
+    InvalidSelectionError,
+    LaggedError,
+    Recorder,
+    StorageClosedError,
+)
 from telemetry_core.testing.calls import Call
 
 PATIENCE_S = 20.0
@@ -226,6 +232,30 @@ def test_following_ends_after_as_many_as_its_limit(recorder):
     assert list(range(7)) == data_of(follower.events())
     assert [0, 1] == data_of(recorder.follow(after=0, limit=2))
     assert [] == list(recorder.follow(after=0, limit=0))
+
+
+def test_a_follower_that_lags_too_far_is_told(recorder):
+    """When it allowed only so many; the error says where to go on."""
+    recorder.record_many([Draft("weather", number) for number in range(10)])
+    with pytest.raises(LaggedError) as caught:
+        next(recorder.follow(after=1, max_lag=8))
+    assert 10 == caught.value.after
+    assert 1 == next(recorder.follow(after=1, max_lag=9)).data
+
+
+def test_a_follower_is_told_what_was_removed_before_it_came(forgetful):
+    """It has read what is left; one that begins at the beginning asks for just that."""
+    with Recorder(forgetful) as recorder:
+        recorder.record_many([Draft("weather", number) for number in range(5)])
+        forgetful.removed_through = lambda: 3
+        followed = recorder.follow(after=2)
+        assert [2, 3, 4] == data_of(itertools.islice(followed, 3))
+        with pytest.raises(LaggedError) as caught:
+            next(followed)
+        assert 5 == caught.value.after
+        recorder.record("weather", 5)
+        assert [5] == data_of(recorder.follow(after=caught.value.after, limit=1))
+        assert 6 == len(list(recorder.follow(after=0, limit=6)))
 
 
 def test_following_the_last_is_refused(recorder):

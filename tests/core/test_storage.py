@@ -357,6 +357,20 @@ def test_replicating_is_unsupported(storage):
     assert [] == list(storage.read())
 
 
+def test_nothing_is_taken_out_of_the_history(storage):
+    """Unless a storage says so."""
+    append(storage, make_draft())
+    assert 0 == storage.removed_through()
+
+
+def test_an_event_of_a_strange_time_lies_in_no_range():
+    """A storage may hold what no recorder of ours wrote; it is read, and no time range has it."""
+    event = make_draft(ts="yesterday").recorded(1)
+    assert EVERYTHING.matches(event)
+    assert not Selection(since="2026-03-18T00:00:00Z").matches(event)
+    assert not Selection(until="2026-03-18T00:00:00Z").matches(event)
+
+
 def test_it_promises_no_more_than_it_says(storage):
     """A storage that says nothing is taken to be durable, cheap, and of one writer."""
     assert Capabilities() == storage.capabilities
