@@ -12,7 +12,7 @@ import orjson
 from telemetry_core.clock import parse_ts, ts_of
 from telemetry_core.codec import MAX_DEPTH
 from telemetry_core.errors import InvalidEventError, Problem
-from telemetry_core.events import EMPTY_META, CheckedDraft
+from telemetry_core.events import EMPTY_META, CheckedDraft, blank_draft
 
 if TYPE_CHECKING:
     import cattrs
@@ -87,7 +87,7 @@ class Checker:
             or data_json.rfind(b"null") >= 0  # from the end: measured twice as quick as `in`
         ):
             self._look_closer(data, data_json, "$.data")
-        draft: Any = CheckedDraft()
+        draft: Any = blank_draft(CheckedDraft)
         draft.type = type
         draft._data_json = data_json  # noqa: SLF001
         draft._meta_json = (  # noqa: SLF001
@@ -101,6 +101,7 @@ class Checker:
             _check_name(id, "id")
         draft.id = id
         draft.is_duplicate = False
+        draft.seq = 0
         if make_current is not True or store_permanently is not True:
             _check_flag(make_current, "make_current")
             _check_flag(store_permanently, "store_permanently")
