@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import cattrs
 import orjson
+from attrs import Attribute
 
 from telemetry_core.errors import InvalidEventError, MalformedJSONError, Problem
 from telemetry_core.events import Event
@@ -51,8 +53,7 @@ def read_json(text: bytes | str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise InvalidEventError(
             [Problem("$", f"the key {twice!r:.100} stands twice in one object")]
         )
@@ -157,4 +158,6 @@ def _describe(error: BaseException, _: type | None) -> str:
         known = ", ".join(attribute.name for attribute in getattr(error.cl, "__attrs_attrs__", ()))
         extra = ", ".join(repr(name) for name in sorted(error.extra_fields))
         return f"no field named {extra}; there are {known}"
+    if any(isinstance(fact, Attribute) for fact in error.args):
+        return str(error.args[0])  # a validator of attrs: its other facts are for programs
     return str(error)
