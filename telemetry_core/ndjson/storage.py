@@ -153,7 +153,7 @@ class NdjsonStorage(Storage):
     def _wait_for_append(self, writer: Writer, after: int, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         changed = threading.Event()
-        while writer.failure is None:
+        while not self._is_closed:
             writer.waiters.append(changed)
             # Looked at only now: an append after this look finds the waiter and wakes it.
             left = None if deadline is None else deadline - time.monotonic()
