@@ -228,7 +228,16 @@ class StorageTarget(Target):
         from telemetry_core.codec import event_dict
 
         try:
-            (event,) = self._recorder.record_many([draft])
+            event = self._recorder.record(
+                draft.type,
+                draft.data,
+                ts=draft.ts,
+                meta=draft.meta,
+                make_current=draft.make_current,
+                store_permanently=draft.store_permanently,
+                stream=draft.stream,
+                id=draft.id,
+            )
         except (InvalidEventError, IdConflictError) as error:
             raise RefusedError(str(error)) from error
         return event_dict(event)
