@@ -224,7 +224,7 @@ def _settings(
     except Exception as error:  # noqa: BLE001  # cattrs raises groups of whatever went wrong
         problems = problems_of(error)
         raise SettingsError(
-            [Problem(f"{kind.scheme}:{one.path[1:]}", one.message) for one in problems]
+            [Problem(f"{kind.scheme}{one.path[1:]}", one.message) for one in problems]
         ) from None
 
 

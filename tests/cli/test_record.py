@@ -115,6 +115,8 @@ LINES = [
     (b"\xff\xfe", "malformed JSON: not UTF-8 at byte 0"),
     (b'{"type": "b", "data": NaN}', "NaN is not JSON"),
     (b'{"type": "b", "data": 1, "data": 2}', "the key 'data' stands twice"),
+    (b"[1]", "$: must be an object, not [1]"),
+    (b'{"type": "b", "data": "\x07"}', "Invalid control character at character 23"),
     (b'{"type": "b"}', "$.data: the field 'data' is missing"),
     (b'{"type": 5, "data": 1}', "$.type: must be a string, not 5"),
     (b'{"type": "b", "data": 1, "ts": "banana"}', "$.ts: 'banana' is no RFC 3339 time"),
@@ -139,7 +141,7 @@ def test_bad_lines_are_named_and_the_good_ones_recorded(telemetry, where):
     for (number, why), line in zip(refused, named, strict=True):
         assert line.startswith(f"line {number}: ")
         assert why in line
-    assert "Error: recorded 4, refused 10" == end
+    assert "Error: recorded 4, refused 12" == end
 
 
 def test_good_lines_end_well(telemetry, where):
