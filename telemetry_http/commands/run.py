@@ -30,6 +30,7 @@ _SECONDS: Final = click.FloatRange(min=0, min_open=True)
     metavar="DIR",
     default=DEFAULT_SITE_DIR,
     envvar=["TELEMETRY_SITE_DIR", "PANOPTES_TELEMETRY_SITE_DIR"],
+    show_envvar=True,
     show_default=True,
     help="Directory of the site's NDJSON files.",
 )
