@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from telemetry_core.cli.registered import UnknownCollectorError
 from telemetry_core.errors import (
     NoActiveRunError,
     SettingsError,
@@ -23,7 +24,7 @@ IN_USE: Final = 5
 INTERRUPTED: Final = 130
 
 _CODES: Final = (
-    ((UnknownStorageError, SettingsError), USAGE),
+    ((UnknownStorageError, UnknownCollectorError, SettingsError), USAGE),
     ((UnknownRunError, NoActiveRunError), NOT_FOUND),
     ((StorageInUseError,), IN_USE),
     ((ConnectionError,), UNREACHABLE),
