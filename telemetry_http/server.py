@@ -131,10 +131,21 @@ async def _end(serving: asyncio.Task[None]) -> None:
 
 def _config(*, access_log: bool) -> Config:
     config = Config()
-    config.accesslog = "-" if access_log else None
+    config.accesslog = _access_logger() if access_log else None
     config.errorlog = None
     config.include_server_header = False
     config.graceful_timeout = _GRACE_S
     config.shutdown_timeout = _GRACE_S
     config.keep_alive_timeout = 75
     return config
+
+
+def _access_logger() -> logging.Logger:
+    """Return what writes a line for each request to stderr; hypercorn's own writes to stdout."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("telemetry_http.access")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return logger
