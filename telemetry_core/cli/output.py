@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,12 @@ def is_terminal() -> bool:
 
 def print_json(value: Any) -> None:
     """Print *value* as one JSON document, over several lines."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    click.echo(_printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2)))
 
 
 def print_json_line(value: Any) -> None:
     """Print *value* as one line of NDJSON, at once."""
-    click.echo(orjson.dumps(value))
+    click.echo(_printable_json(orjson.dumps(value)))
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -59,6 +60,16 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _printable_json(text: bytes) -> str:
+    """Return JSON *text* with the same values, and nothing in it that could steer a terminal."""
+    shown = text.decode()
+    if shown.isascii() and "\x7f" not in shown:  # below the space orjson escapes by itself
+        return shown
+    return "".join(
+        each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in shown
+    )
 
 
 def json_text(value: Any) -> str:
