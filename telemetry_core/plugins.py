@@ -108,9 +108,9 @@ class Plugins:
             plugin = entry_point.load()
             self.manager.register(plugin, entry_point.name)
             self.manager.check_pending()
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin may fail in any way
+        except BaseException as error:  # a plugin may fail in any way, and may not end the process
             if self.manager.has_plugin(entry_point.name):
                 self.manager.unregister(name=entry_point.name)
             reason = f"{type(error).__name__}: {error}"

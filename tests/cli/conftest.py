@@ -203,6 +203,27 @@ def telemetry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calla
 
 
 @pytest.fixture
+def install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], None]:
+    """Return a function that installs a plugin for the time of the test, in every process of it."""
+    site = tmp_path_factory.mktemp("installed")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+
+    def make(name: str, code: str) -> None:
+        monkeypatch.delitem(sys.modules, f"plugin_of_{name}", raising=False)
+        (site / f"plugin_of_{name}.py").write_text(code, "utf-8")
+        info = site / f"{name}_plugin-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Name: {name}-plugin\nVersion: 1.0\n", "utf-8")
+        entry = f"[telemetry_core]\n{name} = plugin_of_{name}\n"
+        (info / "entry_points.txt").write_text(entry, "utf-8")
+
+    return make
+
+
+@pytest.fixture
 def shell(tmp_path: Path) -> Callable[..., Done]:
     """Return a function that gives bash a line, in which `telemetry` is the command."""
     command = shlex.join(TELEMETRY)
