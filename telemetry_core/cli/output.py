@@ -11,6 +11,7 @@ import click
 import orjson
 
 if TYPE_CHECKING:
+    from rich.console import OverflowMethod
     from rich.table import Table
 
 
@@ -33,15 +34,26 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print *rows*: in a terminal as a table under *columns*, else as lines split by tabs."""
     if not is_terminal():
         for row in rows:
-            click.echo("\t".join(printable(cell) for cell in row))
+            print_line(row)
         return
     from rich.console import Console
 
     Console().print(make_table(columns, rows))
 
 
-def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return *rows* under *columns* as a table for the terminal; the first column stands out."""
+def print_line(cells: Sequence[str]) -> None:
+    """Print *cells* as one line split by tabs, at once, also in a terminal."""
+    click.echo("\t".join(printable(cell) for cell in cells))
+
+
+def make_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, is_cut: bool = False
+) -> Table:
+    """
+    Return *rows* under *columns* as a table for the terminal; the first column stands out.
+
+    What does not fit into a cell goes on in a line below it, or *is_cut* off.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -49,9 +61,11 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
         table.add_column(column, style="bold" if index == 0 else "", overflow="fold")
+    overflow: OverflowMethod = "ellipsis" if is_cut else "fold"
     for row in rows:
         # As Text, because "[red]" in somebody's data is data and no colour.
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        cells = (Text(printable(cell), no_wrap=is_cut, overflow=overflow) for cell in row)
+        table.add_row(*cells)
     return table
 
 

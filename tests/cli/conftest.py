@@ -24,7 +24,7 @@ from telemetry_core.cli.group import make_cli
 TELEMETRY = [sys.executable, "-c", "from telemetry_core.cli import main; main()"]
 _START_S = 30.0
 _LISTENING = re.compile(r"^listening on  http://\S+:(\d+)$", re.MULTILINE)
-_VARIABLE = re.compile(r"(PANOPTES_)?TELEMETRY_")
+_VARIABLE = re.compile(r"(PANOPTES_)?TELEMETRY_|COLUMNS$|LINES$|NO_COLOR$|FORCE_COLOR$")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -106,7 +106,7 @@ def _eventually(ask: Callable[[], Any]) -> Any:
 
 def _environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not _VARIABLE.match(name)}
-    return {**kept, "NO_COLOR": "1", "PYTHONWARNINGS": "default", **more}
+    return {**kept, "PYTHONWARNINGS": "default", **more}
 
 
 class _Commands:
@@ -151,6 +151,13 @@ class _Commands:
                 running.process.stdin.close()
 
 
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide what this machine's environment says about services and terminals."""
+    for name in filter(_VARIABLE.match, list(os.environ)):
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Iterator[_Commands]:
     """Return what starts commands and services of this test alone."""
@@ -176,8 +183,6 @@ def eventually() -> Callable[[Callable[[], Any]], Any]:
 @pytest.fixture
 def telemetry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Done]]:
     """Return a function that runs one command to its end, in this process."""
-    for name in filter(_VARIABLE.match, list(os.environ)):
-        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     loggers = list(logging.getLogger().handlers)
