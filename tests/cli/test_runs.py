@@ -153,6 +153,7 @@ def test_a_shown_run_is_a_line_for_each_fact(runs):
 
     assert ["run_dir", "run_id", "meta", "started_at", "status", "events"] == list(shown)
     assert '{"observer":"Ada","run_id":"M42"}' == shown["meta"]
+    assert "M42" == shown["run_id"]
 
 
 def test_no_runs_are_an_empty_list(runs):
