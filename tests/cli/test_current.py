@@ -6,16 +6,20 @@ import signal
 import pytest
 
 
+def _fill(telemetry, where):
+    telemetry("record", "weather", '{"sky": "clear"}', *where)
+    telemetry("record", "a/b ☃", "1", "--ts", "2026-03-18T00:05:48.955123456Z", *where)
+    telemetry("record", "weather", '{"sky": "cloudy"}', *where)
+
+
 @pytest.fixture(params=["service", "storage"])
 def where(request, telemetry, tmp_path):
-    """A new site with three events of two types, by the words that a command is given for it."""
-    site = tmp_path / "site"
-    at = ("--storage", str(site))
-    telemetry("record", "weather", '{"sky": "clear"}', *at)
-    telemetry("record", "a/b ☃", "1", "--ts", "2026-03-18T00:05:48.955123456Z", *at)
-    telemetry("record", "weather", '{"sky": "cloudy"}', *at)
+    """A site with three events of two types, by the words that a command is given for it."""
+    at = ("--storage", str(tmp_path / "site"))
     if request.param == "service":
-        return request.getfixturevalue("commands").serve().at
+        at = request.getfixturevalue("service").at
+    if telemetry("current", "weather", *at).code:
+        _fill(telemetry, at)
     return at
 
 
@@ -63,12 +67,20 @@ def test_nothing_recorded_is_nothing(telemetry):
 FOLLOW = ("current", "--follow", "--interval", "0.05")
 
 
-def test_follow_shows_what_changes(telemetry, commands, where, eventually):
+@pytest.fixture
+def site(telemetry, tmp_path):
+    """A site of the test alone, with the same events."""
+    at = ("--storage", str(tmp_path / "followed"))
+    _fill(telemetry, at)
+    return at
+
+
+def test_follow_shows_what_changes(telemetry, commands, site, eventually):
     """First what is current, then each new value once, in the order it was recorded."""
-    following = commands.start(*FOLLOW, *where)
+    following = commands.start(*FOLLOW, *site)
     eventually(lambda: following.out.count("\n") == 2)
     for number in range(3):
-        telemetry("record", "weather", number, *where)
+        telemetry("record", "weather", number, *site)
         eventually(lambda: following.out.endswith(f"\t{number}\n"))  # noqa: B023 - called at once
 
     assert ["a/b ☃", *["weather"] * 4] == [
@@ -76,11 +88,11 @@ def test_follow_shows_what_changes(telemetry, commands, where, eventually):
     ]
 
 
-def test_follow_of_one_type_shows_no_other(telemetry, commands, where, eventually):
+def test_follow_of_one_type_shows_no_other(telemetry, commands, site, eventually):
     """Also when it was not recorded before."""
-    following = commands.start(*FOLLOW, "new", "--json", *where)
-    telemetry("record", "weather", "1", *where)
-    telemetry("record", "new", "2", *where)
+    following = commands.start(*FOLLOW, "new", "--json", *site)
+    telemetry("record", "weather", "1", *site)
+    telemetry("record", "new", "2", *site)
     eventually(lambda: following.out)
 
     assert [("new", 2)] == [
@@ -111,10 +123,9 @@ def test_follow_begins_only_where_somebody_answers(telemetry):
     assert 4 == telemetry(*FOLLOW, "--port", 1).code
 
 
-def test_an_interrupt_ends_following(telemetry, commands, service, eventually):
+def test_an_interrupt_ends_following(commands, site, eventually):
     """With the code of an interrupt, and without a traceback."""
-    telemetry("record", "weather", "1", *service.at)
-    following = commands.start(*FOLLOW, *service.at)
+    following = commands.start(*FOLLOW, *site)
     eventually(lambda: following.out)
 
     assert 130 == following.end(signal.SIGINT)

@@ -8,19 +8,34 @@ KEYS = [
 ]
 
 
-@pytest.fixture(params=["service", "storage"])
-def runs(request, telemetry, tmp_path):
-    """Return a function that runs `telemetry runs …` on a new site, with a service or without."""
-    site = tmp_path / "site"
-    where = ("--storage", site)
-    telemetry("record", "weather", "1", *where)
-    if request.param == "service":
-        where = request.getfixturevalue("commands").serve().at
-
+def _runs(telemetry, where):
     def run(verb, *words):
         return telemetry("runs", verb, *where, *words)
 
     return run
+
+
+def _make_site(telemetry, tmp_path):
+    where = ("--storage", tmp_path / "site")
+    telemetry("record", "weather", "1", *where)
+    return where
+
+
+@pytest.fixture(params=["service", "storage"])
+def runs(request, telemetry, tmp_path):
+    """Return a function that runs `telemetry runs …` on a new site, with a service or without."""
+    where = _make_site(telemetry, tmp_path)
+    if request.param == "service":
+        where = request.getfixturevalue("commands").serve().at
+    return _runs(telemetry, where)
+
+
+@pytest.fixture(params=["service", "storage"])
+def no_runs(request, telemetry, tmp_path):
+    """Return the same for a site on which no test starts a run."""
+    if request.param == "service":
+        return _runs(telemetry, request.getfixturevalue("service").at)
+    return _runs(telemetry, _make_site(telemetry, tmp_path))
 
 
 def test_a_run_from_start_to_stop(runs):
@@ -87,13 +102,13 @@ def test_meta_is_json_where_it_can_be(runs):
 
 
 @pytest.mark.parametrize("pair", ["observer", "=Ada", ""])
-def test_meta_without_key_or_value_is_a_usage_error(runs, pair):
+def test_meta_without_key_or_value_is_a_usage_error(no_runs, pair):
     """And no run is started."""
-    done = runs("start", "M42", "--meta", pair)
+    done = no_runs("start", "M42", "--meta", pair)
 
     assert 2 == done.code
     assert f"--meta takes KEY=VALUE, not {pair!r}" in done.err
-    assert [] == runs("list", "--json").json
+    assert [] == no_runs("list", "--json").json
 
 
 def test_a_run_stops_as_it_is_told(runs):
@@ -116,19 +131,19 @@ def test_a_second_run_is_refused(runs):
 
 
 @pytest.mark.parametrize("run_id", ["../../x", "site_20260318", "a/b", "con", "a" * 129, ""])
-def test_an_id_no_storage_can_keep_is_refused(runs, run_id):
+def test_an_id_no_storage_can_keep_is_refused(no_runs, run_id):
     """Nothing is written for it, inside or outside."""
-    done = runs("start", "--", run_id)
+    done = no_runs("start", "--", run_id)
 
     assert (1, "") == (done.code, done.out)
     assert "$.run_id: " in done.err
-    assert [] == runs("list", "--json").json
+    assert [] == no_runs("list", "--json").json
 
 
 @pytest.mark.parametrize("words", [("show",), ("show", "nope"), ("stop",)])
-def test_what_is_not_there_is_not_found(runs, words):
+def test_what_is_not_there_is_not_found(no_runs, words):
     """With a code of its own."""
-    done = runs(*words)
+    done = no_runs(*words)
 
     assert (3, "") == (done.code, done.out)
     assert done.err in ("Error: no run is active\n", "Error: no run 'nope'\n")
@@ -156,11 +171,11 @@ def test_a_shown_run_is_a_line_for_each_fact(runs):
     assert "M42" == shown["run_id"]
 
 
-def test_no_runs_are_an_empty_list(runs):
+def test_no_runs_are_an_empty_list(no_runs):
     """Said on stderr; on stdout there is nothing, or an empty document."""
-    done = runs("list")
+    done = no_runs("list")
     assert (0, "", "no run was started yet\n") == (done.code, done.out, done.err)
-    assert [] == runs("list", "--json").json
+    assert [] == no_runs("list", "--json").json
 
 
 @pytest.mark.parametrize("verb", ["list", "show", "start", "stop"])

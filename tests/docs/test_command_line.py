@@ -29,7 +29,7 @@ def _commands():
     found = {}
 
     def walk(name, command, parent):
-        context = click.Context(command, parent, info_name=name)
+        context = click.Context(command, parent, info_name=name, **command.context_settings)
         found[context.command_path] = command
         if isinstance(command, click.Group):
             for each in command.list_commands(context):
@@ -45,12 +45,7 @@ COMMANDS = _commands()
 
 
 def _options(command):
-    context = click.Context(command)
-    return [
-        option
-        for option in command.get_params(context)
-        if isinstance(option, click.Option) and "--help" not in option.opts
-    ]
+    return [option for option in command.params if isinstance(option, click.Option)]
 
 
 def _sections():
