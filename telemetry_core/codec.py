@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
-import attrs
 import cattrs
 import orjson
+from attrs import Attribute, has
 from cattrs.gen import make_dict_structure_fn
 
 from telemetry_core.errors import InvalidEventError, MalformedJSONError, Problem
@@ -55,8 +56,7 @@ def read_json(text: bytes | str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise InvalidEventError(
             [Problem("$", f"the key {twice!r:.100} stands twice in one object")]
         )
@@ -113,7 +113,7 @@ def make_converter(
     converter.register_structure_hook(bool, _strict(bool, "true or false"))
     converter.register_structure_hook(float, _structure_float)
     converter.register_structure_hook_func(_is_json_object, _structure_object)
-    converter.register_structure_hook_factory(attrs.has, _structure_class)
+    converter.register_structure_hook_factory(has, _structure_class)
     for teach in configure:
         teach(converter)
     return converter
@@ -173,6 +173,6 @@ def _describe(error: BaseException, _: type | None) -> str:
         known = ", ".join(attribute.name for attribute in getattr(error.cl, "__attrs_attrs__", ()))
         extra = ", ".join(repr(name) for name in sorted(error.extra_fields))
         return f"no field named {extra}; there are {known}"
-    if len(error.args) > 1 and isinstance(error.args[1], attrs.Attribute):
-        return str(error.args[0])  # a validator of attrs; behind its message come its facts
+    if any(isinstance(fact, Attribute) for fact in error.args):
+        return str(error.args[0])  # a validator of attrs: its other facts are for programs
     return str(error)

@@ -18,16 +18,16 @@ def test_every_plugin_has_a_line(telemetry):
     plugins = {row[0]: row[1:] for row in rows if len(row) == 5}
 
     assert {"converters", "memory", "ndjson", "host", "http", "migrate"} <= set(plugins)
-    assert ["telemetry_core", __version__, "active", "telemetry_register_storage"] == plugins[
-        "ndjson"
-    ]
+    own = ["telemetry_core", __version__, "active", "telemetry_register_storage"]
+    assert own == plugins["memory"]
     assert "telemetry_register_commands" in plugins["http"][3]
 
 
 def test_storages_and_collectors_have_a_line(telemetry):
     """What they are, their name, and a summary."""
     found = [row[:2] for row in telemetry("plugins").rows if len(row) == 3]
-    assert [["storage", "memory"], ["storage", "ndjson"], ["collector", "host"]] == found
+    for each in (["storage", "memory"], ["storage", "ndjson"], ["collector", "host"]):
+        assert each in found
 
 
 def test_json_is_one_document(telemetry):
