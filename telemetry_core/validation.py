@@ -28,6 +28,17 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _dumps = orjson.dumps
 
 
+class _Types(dict[str, str]):
+    """The types seen, as plain strings also where they came as members of a `StrEnum`."""
+
+    def __missing__(self, type: str) -> str:  # noqa: A002
+        _check_name(type, "type")
+        plain = str.__str__(type)
+        if len(self) < _KNOWN_TYPES_KEPT:
+            self[plain] = plain
+        return plain
+
+
 class Checker:
     """
     Refuses what could not be stored and read back, before anything is written.
@@ -44,7 +55,7 @@ class Checker:
         self._max_event_bytes = max_event_bytes
         self._unstructure = converter.unstructure
         self._default = self._to_plain
-        self._types: dict[str, str] = {}
+        self._types = _Types()
 
     def check_draft(self, draft: Draft) -> CheckedDraft:
         """Check a *draft*; the rest is as for `check`."""
@@ -77,11 +88,9 @@ class Checker:
             InvalidEventError: It cannot be kept.
         """
         try:
-            name = self._types.get(type)
+            name = self._types[type]
         except TypeError:  # it cannot even be looked up
-            name = None
-        if name is None:
-            name = self._check_type(type)
+            raise _not_a_name(type, "type") from None
         try:
             data_json = _dumps(data, self._default)
         except TypeError as error:
@@ -174,14 +183,6 @@ class Checker:
             raise _invalid(found[0], "NaN and infinities are not JSON; use None")
         return len(found)
 
-    def _check_type(self, type: str) -> str:  # noqa: A002
-        """Return *type* as a plain string, also where it is a member of a `StrEnum`."""
-        _check_name(type, "type")
-        plain = str.__str__(type)
-        if len(self._types) < _KNOWN_TYPES_KEPT:
-            self._types[plain] = plain
-        return plain
-
     def check_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """
         Return *meta* as plain JSON values, if it is an object.
@@ -226,8 +227,12 @@ def _invalid(path: str, message: str) -> InvalidEventError:
 
 def _check_name(name: object, field: str) -> None:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
-        message = f"{name!r:.200} is no {field}: 1-{MAX_NAME} printable characters are"
-        raise _invalid(f"$.{field}", message)
+        raise _not_a_name(name, field)
+
+
+def _not_a_name(name: object, field: str) -> InvalidEventError:
+    message = f"{name!r:.200} is no {field}: 1-{MAX_NAME} printable characters are"
+    return _invalid(f"$.{field}", message)
 
 
 def _check_flag(flag: object, field: str) -> None:

@@ -22,22 +22,31 @@ PIECE: Final = 128 * 1024
 _KNOWN_TYPES_KEPT = 10_000
 
 
+class _TypeTexts(dict[str, bytes]):
+    """The names of types as JSON text, each encoded once."""
+
+    def __missing__(self, name: str) -> bytes:
+        text = orjson.dumps(name)
+        if len(self) < _KNOWN_TYPES_KEPT:
+            self[name] = text
+        return text
+
+
 class LineEncoder:
-    """Makes the line of an event; the names of types are encoded once."""
+    """Makes the line of an event."""
 
     __slots__ = ("_types",)
 
     def __init__(self) -> None:
-        self._types: dict[str, bytes] = {}
+        self._types = _TypeTexts()
 
-    def __call__(self, event: Any, seq: int) -> bytes:
+    def line_of(self, event: Any, seq: int) -> bytes:
         """Return *event*, or a checked draft, under *seq* as it stands in a file."""
-        type_json = self._types.get(event.type) or self._encode_type(event.type)
         if event.id is None and event.make_current:
             return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b}\n' % (
                 seq,
                 event.ts.encode(),
-                type_json,
+                self._types[event.type],
                 event._data_json,  # noqa: SLF001
                 event._meta_json,  # noqa: SLF001
             )
@@ -47,17 +56,11 @@ class LineEncoder:
         return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b%b}\n' % (
             seq,
             event.ts.encode(),
-            type_json,
+            self._types[event.type],
             event._data_json,  # noqa: SLF001
             event._meta_json,  # noqa: SLF001
             extra,
         )
-
-    def _encode_type(self, type_: str) -> bytes:
-        encoded = orjson.dumps(type_)
-        if len(self._types) < _KNOWN_TYPES_KEPT:
-            self._types[type_] = encoded
-        return encoded
 
 
 class Line(msgspec.Struct, gc=False):

@@ -53,7 +53,7 @@ class Writer(Site):
     ) -> None:
         self.waiters: list[threading.Event] = []
         self._reader = reader
-        self._encode = LineEncoder()
+        self._line_of = LineEncoder().line_of
         self._is_always = settings.durability == ALWAYS
         self._careful_seq = 0
         self._careful_ns = 0
@@ -73,7 +73,7 @@ class Writer(Site):
             or not draft.store_permanently
         ):
             return self.append((draft,), recorded_ns)[0]
-        line = self._encode(draft, seq)
+        line = self._line_of(draft, seq)
         # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
         self._careful_seq = 0
         into.write(line)
@@ -148,7 +148,7 @@ class Writer(Site):
         new: list[Any] = []
         segments: list[_Segment] = []
         new_ids: dict[str, Any] = {}
-        encode = self._encode
+        line_of = self._line_of
         seq = self.last_seq
         for place, draft in enumerate(drafts):
             stream = draft.run_id
@@ -170,7 +170,7 @@ class Writer(Site):
                 if not segments or segments[-1].stream != stream:
                     segments.append(_Segment(stream))
                 segments[-1].events.append(draft)
-                segments[-1].lines.append(encode(draft, seq))
+                segments[-1].lines.append(line_of(draft, seq))
         return answer, new, segments
 
     def _known(self, draft: CheckedDraft, new_ids: dict[str, Any]) -> Event | None:
