@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def telemetry_register_commands(cli: click.Group) -> None:
-    """Add `telemetry migrate`."""
+    """Add `telemetry migrate` and `telemetry copy`."""
+    from telemetry_migrate.commands.copy import copy
     from telemetry_migrate.commands.migrate import migrate
 
     cli.add_command(migrate)
+    cli.add_command(copy)

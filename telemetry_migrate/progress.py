@@ -10,6 +10,7 @@ from attrs import frozen
 READING: Final = "reading"
 WRITING: Final = "writing"
 VERIFYING: Final = "verifying"
+COPYING: Final = "copying"
 
 
 @frozen

@@ -6,6 +6,7 @@ from typing import Final
 
 from telemetry_core.cli.exits import NOT_FOUND, USAGE, CommandError, exit_code_of
 from telemetry_migrate.errors import (
+    DivergedError,
     ForeignEventsError,
     MigrateError,
     SourceNotFoundError,
@@ -21,7 +22,7 @@ DIFFERS: Final = 8
 _CODES: Final = (
     ((UnknownSourceError, SourceSettingsError), USAGE),
     ((SourceNotFoundError,), NOT_FOUND),
-    ((TargetExistsError, ForeignEventsError), EXISTS),
+    ((TargetExistsError, ForeignEventsError, DivergedError), EXISTS),
 )
 
 
