@@ -9,6 +9,7 @@ import telemetry_core
 from telemetry_core import Draft, Plugins, Recorder, hookimpl
 from telemetry_core.cli.group import make_cli
 from telemetry_core.memory import MemoryStorage
+from telemetry_core.testing.samples import append, make_draft
 from telemetry_migrate import Reject, SourceType, copy
 from telemetry_migrate.errors import (
     SourceNotFoundError,
@@ -134,15 +135,16 @@ def test_an_archive_comes_in_order_of_time(storage, archive, record):
 
 def test_the_events_of_a_site_can_be_recorded_anew(tmp_path, storage):
     """Under new numbers, with where they came from in their meta."""
-    with telemetry_core.open(tmp_path / "site") as recorder, recorder.run("001"):
+    place = str(tmp_path / "site")
+    with telemetry_core.open(place) as recorder, recorder.run("001"):
         event = recorder.record("weather", 1, meta={"by": "me"})
-    with Recorder(storage) as recorder:
-        recorder.record("power", 0)
-        for written in (1, 0):
-            assert copy(f"site:{tmp_path / 'site'}", storage).written == written
-    assert [one.meta for one in storage.read()][1] == {
+    append(storage, make_draft("power", 0))
+    for written in (1, 0):
+        assert copy(f"site:{place}", storage).written == written
+    (_, copied) = storage.read()
+    assert copied.meta == {
         "by": "me",
-        "migrated_from": str(tmp_path / "site"),
+        "migrated_from": place,
         "original_id": event.seq,
         "original_run": "001",
     }
