@@ -168,8 +168,8 @@ class ShadowPanDB:
 
     def close(self, timeout: float = 10.0) -> ShadowReport:
         """Let the new one finish, for at most *timeout* seconds, and return the report."""
-        self.settle(timeout)
         if not self._is_closed:
+            self.settle(timeout)
             self._is_closed = True
             # If it hangs, its thread ends with the process.
             with contextlib.suppress(queue.Full):
