@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ALL = ("record", "http")
+ALL = ("record", "http", "migrate")
 
 
 def main(names: list[str]) -> None:
