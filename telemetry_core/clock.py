@@ -29,7 +29,7 @@ _MILLIS = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 class Stamper:
     """
-    Formats instants as RFC 3339 with milliseconds, quickly: the second is formatted once.
+    Formats instants as RFC 3339 with milliseconds, quickly: each second is formatted once.
 
     Used by one thread at a time.
     """
@@ -37,7 +37,7 @@ class Stamper:
     __slots__ = ("_prefix", "_second")
 
     def __init__(self) -> None:
-        self._second = -1
+        self._second: int | None = None
         self._prefix = ""
 
     def __call__(self, ns: int) -> str:

@@ -16,6 +16,7 @@ from telemetry_core.commit import Commit, DirectCommit, GroupCommit
 from telemetry_core.errors import (
     InvalidEventError,
     InvalidRunError,
+    LaggedError,
     NoActiveRunError,
     Problem,
     StorageClosedError,
@@ -99,6 +100,7 @@ class Recorder:
             max_event_bytes=capabilities.max_event_bytes,
             strict=strict,
         )
+        self._check = self._checker.check
         self._router = Router(site_types)
         self._router.set_active_run(storage.active_run())
         self._observers = Observers(plugins.manager)
@@ -163,9 +165,7 @@ class Recorder:
                 id=id,
             )
             return self.record_many((draft,), durable=durable)[0]
-        checked = self._checker.check(
-            type, data, ts, meta, make_current, store_permanently, stream, id
-        )
+        checked = self._check(type, data, ts, meta, make_current, store_permanently, stream, id)
         event = self._commit.append_one(checked, durable)
         if not store_permanently:
             self._remember_ephemeral((event,))
@@ -221,29 +221,44 @@ class Recorder:
         """
         return self._storage.read(Selection(**selection))
 
-    def follow(self, *, after: int | None = None, **selection: Any) -> Iterator[Event]:
+    def follow(
+        self, *, after: int | None = None, max_lag: int | None = None, **selection: Any
+    ) -> Iterator[Event]:
         """
         Yield stored events as they come, without a hole, from the seq *after* on, for ever.
 
         Without *after* it begins with what is recorded from now on. It ends when the recorder is
         closed. *selection* narrows it as for `history`.
 
+        A slow follower misses nothing, it only falls behind. It is told when what it had yet to
+        see was removed to make room, or when it is more than *max_lag* seqs behind.
+
         Raises:
             InvalidSelectionError: The selection cannot be asked for.
+            LaggedError: See above; its `after` is where to go on.
         """
         start = self._storage.wait(0, 0) if after is None else after
-        return self._follow(evolve(Selection(**selection), after=start))
+        return self._follow(evolve(Selection(**selection), after=start), max_lag)
 
-    def _follow(self, selection: Selection) -> Iterator[Event]:
+    def _follow(self, selection: Selection, max_lag: int | None) -> Iterator[Event]:
         cursor = selection.after
         while not self._closed.is_set():
             try:
                 # What was there before the read is what the next read need not look at again,
                 # whether or not the selection let it through.
                 seen = self._storage.wait(cursor, _FOLLOW_POLL_S)
+                if seen <= cursor:
+                    continue
+                if max_lag is not None and seen - cursor > max_lag:
+                    raise LaggedError(seen)
+                asked = cursor
                 for event in self._storage.read(evolve(selection, after=cursor)):
                     cursor = event.seq
                     yield event
+                # Looked at behind the read, so that nothing can be removed in between unseen.
+                removed = self._storage.removed_through()
+                if 0 < asked < removed:
+                    raise LaggedError(max(removed, cursor))
             except StorageClosedError:
                 return
             cursor = max(cursor, seen)
@@ -372,7 +387,7 @@ class Recorder:
         Raises:
             StorageError: That is not certain.
         """
-        self._commit.call(self._storage.flush)
+        self._commit.flush()
 
     def close(self) -> None:
         """Tell the observers what is waiting, close the storage and let go. Twice is fine."""
@@ -431,10 +446,13 @@ class _AbandonedCommit:
     def append(self, batch: Any, *, durable: bool) -> list[Event]:  # noqa: ARG002
         raise StorageClosedError(self._place)
 
-    def append_one(self, checked: Any, durable: bool) -> Event:  # noqa: ARG002, FBT001
+    def append_one(self, draft: Any, durable: bool) -> Event:  # noqa: ARG002, FBT001
         raise StorageClosedError(self._place)
 
     def call(self, action: Any) -> Any:  # noqa: ARG002
+        raise StorageClosedError(self._place)
+
+    def flush(self) -> None:
         raise StorageClosedError(self._place)
 
     def close(self) -> None:

@@ -108,7 +108,10 @@ class Selection:
             return False
         if self.since_ns is None and self.until_ns is None:
             return True
-        ns = instant_ns(event.ts)
+        try:
+            ns = instant_ns(event.ts)
+        except ValueError:  # a storage may hold what no recorder of ours wrote
+            return False
         return (self.since_ns is None or ns >= self.since_ns) and (
             self.until_ns is None or ns < self.until_ns
         )
@@ -144,10 +147,10 @@ class Storage(ABC):
     """
     The place where events, current values and runs are kept.
 
-    What changes it (`append`, `start_run`, `finish_run`, `flush`, `close`) is called by one thread
-    at a time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`) may be called from
-    any thread meanwhile and sees whole batches. A storage is required to have `append`, `read`,
-    `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default here.
+    What changes it (`append`, `start_run`, `finish_run`, `close`) is called by one thread at a
+    time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`), and `flush`, may be
+    called from any thread meanwhile and sees whole batches. A storage is required to have `append`,
+    `read`, `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default.
 
     An error derived from `StorageError` says that nothing was kept, except `OutcomeUnknownError`.
     Whoever gets an event may change its data and meta; what is stored stays as it is. Each promise
@@ -272,6 +275,14 @@ class Storage(ABC):
                 return max((event.seq for event in self.read()), default=0)
             time.sleep(_POLL_S if left is None else min(_POLL_S, left))
 
+    def removed_through(self) -> int:
+        """
+        Return the highest seq that was taken out of the history to make room, 0 if none was.
+
+        A follower whose cursor lies before it may have missed events.
+        """
+        return 0
+
     def flush(self) -> None:
         """
         Make everything appended so far survive a power cut.
@@ -294,15 +305,15 @@ class Storage(ABC):
         """
         Keep *events* under the seqs they carry, all or none; those kept before are passed over.
 
-        They are in ascending seq. Each goes to the stream it belongs to: a run of its `run_id` was
-        started here before, and need not be active. The counts of that run go on, and an event is
-        made current as its writer asked, unless one of a higher seq is. Numbers given later are
-        above all of them. No events at all tell whether this storage can replicate.
+        They are in ascending seq. Each goes to the stream it belongs to; its run is active, as for
+        `append`. An event is made current as its writer asked, unless one of a higher seq is; one
+        with `store_permanently` false does only that. Numbers given later are above all of them.
+        A call without events tells whether this storage can replicate.
 
         Raises:
             UnsupportedError: This storage gives its own numbers only.
             IdConflictError: A seq is taken by another event.
-            UnknownRunError: An event belongs to a run that was never started here.
+            NoActiveRunError: An event belongs to a run that is not active.
             StorageError: As for `append`.
         """
         raise UnsupportedError(type(self).__name__, "take events with given seqs")

@@ -12,6 +12,7 @@ import orjson
 from telemetry_core.clock import parse_ts, ts_of
 from telemetry_core.codec import MAX_DEPTH
 from telemetry_core.errors import InvalidEventError, Problem
+from telemetry_core.events import EMPTY_META, CheckedDraft
 
 if TYPE_CHECKING:
     import cattrs
@@ -20,15 +21,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 128
 _KNOWN_TYPES_KEPT = 10_000
-
-
-Checked = tuple[str, bytes, str | None, dict[str, Any] | None, bool, bool, bool, str | None]
-"""
-A draft found good: type, data as JSON text, canonical ts or `None` to be stamped, meta,
-make_current, store_permanently, whether it goes to the site stream by its writer's wish, id.
-
-A plain tuple, because one is made for every event.
-"""
+_DEEP = 2 * MAX_DEPTH
+_dumps = orjson.dumps
 
 
 class Checker:
@@ -45,13 +39,11 @@ class Checker:
         self.nulled = 0
         self._strict = strict
         self._max_event_bytes = max_event_bytes
-        # A text of fewer bytes neither nests too deep (each level takes two) nor is too large.
-        self._looked_at_from = min(2 * MAX_DEPTH, max_event_bytes)
         self._unstructure = converter.unstructure
         self._default = self._to_plain
         self._types: set[str] = set()
 
-    def check_draft(self, draft: Draft) -> Checked:
+    def check_draft(self, draft: Draft) -> CheckedDraft:
         """Check a *draft*; the rest is as for `check`."""
         return self.check(
             draft.type,
@@ -74,9 +66,9 @@ class Checker:
         store_permanently: bool,  # noqa: FBT001
         stream: str | None,
         id: str | None,  # noqa: A002
-    ) -> Checked:
+    ) -> CheckedDraft:
         """
-        Return what was given in a form that can be kept.
+        Return what was given as a draft that can be kept, with `ts` still `None` if none was given.
 
         Raises:
             InvalidEventError: It cannot be kept.
@@ -84,31 +76,37 @@ class Checker:
         if type.__class__ is not str or type not in self._types:
             self._check_type(type)
         try:
-            data_json = orjson.dumps(data, self._default)
+            data_json = _dumps(data, self._default)
         except TypeError as error:
             data_json = self._encode_odd(data, "$.data", error)
-        if len(data_json) > self._looked_at_from or b"null" in data_json:
+        size = len(data_json)
+        if (
+            size > self._max_event_bytes
+            # A text of fewer bytes cannot nest too deep: each level takes two.
+            or (size > _DEEP and _nests(data_json))
+            or data_json.rfind(b"null") >= 0  # from the end: measured twice as quick as `in`
+        ):
             self._look_closer(data, data_json, "$.data")
-        if meta is not None:
-            meta = self.check_meta(meta, self._max_event_bytes - len(data_json))
-        if ts is not None:
-            ts = _check_ts(ts)
-        if id is not None:
-            _check_name(id, "id")
+        draft: Any = CheckedDraft()
+        draft.type = type
+        draft._data_json = data_json  # noqa: SLF001
+        draft._meta_json = (  # noqa: SLF001
+            EMPTY_META if meta is None else self._meta_json(meta, size)
+        )
+        draft.ts = ts if ts is None else _check_ts(ts)
+        draft._to_site = stream is not None  # noqa: SLF001
         if stream is not None and stream != "site":
             raise _invalid("$.stream", f"{stream!r:.100} is no stream; use 'site' or leave it out")
-        if not (make_current.__class__ is store_permanently.__class__ is bool):
-            raise _invalid("$", "make_current and store_permanently must be true or false")
-        return (
-            type,
-            data_json,
-            ts,
-            meta,
-            make_current,
-            store_permanently,
-            stream is not None,
-            id,
-        )
+        if id is not None:
+            _check_name(id, "id")
+        draft.id = id
+        draft.is_duplicate = False
+        if make_current is not True or store_permanently is not True:
+            _check_flag(make_current, "make_current")
+            _check_flag(store_permanently, "store_permanently")
+        draft.make_current = make_current
+        draft.store_permanently = store_permanently
+        return draft  # type: ignore[no-any-return]
 
     def encode(self, value: Any, path: str) -> bytes:
         """
@@ -129,7 +127,7 @@ class Checker:
         size = len(text)
         if size > self._max_event_bytes:
             raise _invalid(path, f"{size} bytes of JSON; at most {self._max_event_bytes} are kept")
-        if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+        if _nests(text):
             _check_depth(orjson.loads(text), path)
         if b"null" in text:
             self._count_nulled(value, path)
@@ -160,19 +158,38 @@ class Checker:
         if len(self._types) < _KNOWN_TYPES_KEPT:
             self._types.add(type)
 
-    def check_meta(self, meta: Mapping[str, Any], room: int | None = None) -> dict[str, Any]:
+    def check_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Return *meta* as plain JSON values, if it is an object of at most *room* bytes of JSON.
+        Return *meta* as plain JSON values, if it is an object.
 
         Raises:
             InvalidEventError: It is not.
         """
+        return orjson.loads(self._encode_meta(meta))  # type: ignore[no-any-return]
+
+    def _encode_meta(self, meta: Mapping[str, Any]) -> bytes:
         if not isinstance(meta, Mapping):
             raise _invalid("$.meta", f"must be an object, not {meta!r:.100}")
-        text = self.encode(dict(meta), "$.meta")
-        if room is not None and len(text) > room:
+        return self.encode(dict(meta), "$.meta")
+
+    def _meta_json(self, meta: Mapping[str, Any], data_bytes: int) -> bytes:
+        """Return *meta* as JSON text, if there is room for it beside the data."""
+        text = self._encode_meta(meta)
+        if data_bytes + len(text) > self._max_event_bytes:
             raise _invalid("$", f"data and meta exceed {self._max_event_bytes} bytes of JSON")
-        return orjson.loads(text)  # type: ignore[no-any-return]
+        if b'"run_id"' not in text:
+            return text
+        # The run's id is ours to say: a writer's own would let an event pretend to belong to a run.
+        kept = orjson.loads(text)
+        kept.pop("run_id", None)
+        return orjson.dumps(kept)
+
+
+def _nests(text: bytes) -> bool:
+    """Whether JSON *text* may nest too deep; it surely does not when this is false."""
+    # Most values hold no list or object inside of them, which is quicker to see than to count.
+    is_flat = text.find(b"{", 1) < 0 and text.find(b"[", 1) < 0
+    return not is_flat and text.count(b"[") + text.count(b"{") > MAX_DEPTH
 
 
 def _invalid(path: str, message: str) -> InvalidEventError:
@@ -183,6 +200,11 @@ def _check_name(name: object, field: str) -> None:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
         message = f"{name!r:.200} is no {field}: 1-{MAX_NAME} printable characters are"
         raise _invalid(f"$.{field}", message)
+
+
+def _check_flag(flag: object, field: str) -> None:
+    if not isinstance(flag, bool):
+        raise _invalid(f"$.{field}", f"must be true or false, not {flag!r:.100}")
 
 
 def _check_ts(ts: str | datetime) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Iterator
 from itertools import islice, zip_longest
 
 from attrs import evolve, frozen
@@ -14,6 +15,7 @@ from telemetry_migrate.errors import DivergedError
 from telemetry_migrate.progress import COPYING, Meter, ShowProgress
 
 _BATCH = 1000
+_RUN_ID = b'"run_id"'
 _NO_FACTS = "the source has its events and not its facts"
 
 
@@ -61,90 +63,116 @@ def copy_site(
     resumed_at = _last_seq(target)
     _check_is_copy(source, target, resumed_at)
     runs = _Runs(source, target)
-    runs.copy()
     meter = Meter(progress, COPYING, max(resumed_at, _last_seq(source)), "seq")
     meter.add(resumed_at)
-    written, done = 0, resumed_at
-    for batch in _batches(source.read(Selection(after=resumed_at))):
-        runs.know(batch)
-        target.replicate(batch)
-        written += len(batch)
+    read, done = 0, resumed_at
+    for batch in _batches(_events_of(source, resumed_at)):
+        for part in _by_run(batch):
+            runs.enter(part)
+            target.replicate(part)
+        read += sum(event.store_permanently for event in batch)
         meter.add(batch[-1].seq - done)
         done = batch[-1].seq
-    _copy_current(source, target, runs, done)
-    runs.copy()
+    runs.settle()
     target.flush()
     if verify:
         _check_same(source, target, done)
     return CopyReport(
-        read=written,
-        written=written,
+        read=read,
+        written=read,
         runs=sum(1 for _ in target.runs()),
-        last_seq=done,
+        last_seq=_last_seq(target),
         is_verified=verify,
     )
 
 
+def _events_of(source: Storage, after: int) -> Iterator[Event]:
+    """Yield the history behind *after*, and in their places the ephemeral events now current."""
+    current = sorted(source.current().values(), key=_seq_of)
+    ephemeral = [one for one in current if one.seq > after and not one.store_permanently]
+    return heapq.merge(source.read(Selection(after=after)), ephemeral, key=_seq_of)
+
+
+def _seq_of(event: Event) -> int:
+    return event.seq
+
+
+def _by_run(events: list[Event]) -> Iterator[list[Event]]:
+    """Divide *events* into parts, each with the events of at most one run."""
+    part: list[Event] = []
+    run_id = None
+    for event in events:
+        if _RUN_ID in event.meta_json and event.run_id != run_id:
+            if part and run_id is not None:
+                yield part
+                part = []
+            run_id = event.run_id
+        part.append(event)
+    yield part
+
+
 class _Runs:
-    """Gives the target the runs of the source: their facts; what they hold it counts itself."""
+    """Lets the target go through the runs of the source: at most one is active at any moment."""
 
     def __init__(self, source: Storage, target: Storage) -> None:
         self._source = source
         self._target = target
-        self._known: set[str | None] = {None}
+        self._without_facts: set[str] = set()
 
-    def copy(self) -> None:
-        """Bring the runs of the target up to date; at most one is active at any moment."""
+    def enter(self, events: list[Event]) -> None:
+        """Make the run active that *events* belong to, if they belong to any."""
+        of_run = next((one for one in events if _RUN_ID in one.meta_json and one.run_id), None)
+        active = self._target.active_run()
+        if of_run is None or (active is not None and active.run_id == of_run.run_id):
+            return
+        runs = {run.run_id: run for run in self._source.runs()}
+        if active is not None:
+            self._finish(active, runs.get(active.run_id), of_run.ts)
+        run_id = str(of_run.run_id)
+        if run_id not in runs:
+            self._without_facts.add(run_id)
+        self._target.start_run(_begun(runs.get(run_id) or Run(run_id=run_id, started_at=of_run.ts)))
+
+    def settle(self) -> None:
+        """Give the runs of the target the facts that they have in the source now."""
         wanted = {run.run_id: run for run in self._source.runs()}
+        active = self._target.active_run()
+        if active is not None and not _is_active(wanted.get(active.run_id)):
+            self._finish(active, wanted.get(active.run_id), active.started_at)
         there = {run.run_id: run for run in self._target.runs()}
-        for run in list(there.values()):
-            theirs = wanted.get(run.run_id)
-            if run.is_active and (theirs is None or not theirs.is_active):
-                if theirs is None:
-                    raise DivergedError(_name(self._target), f"its run {run.run_id!r} is active")
-                there[run.run_id] = self._target.finish_run(theirs)
         for run in wanted.values():
             if not run.is_active and _facts(there.get(run.run_id)) != _facts(run):
                 self._target.start_run(_begun(run))
                 self._target.finish_run(run)
         for run in wanted.values():
-            mine = there.get(run.run_id)
-            if run.is_active and (mine is None or not mine.is_active):
+            if run.is_active and not _is_active(there.get(run.run_id)):
                 self._target.start_run(_begun(run))
-        self._known.update(wanted, there)
 
-    def know(self, events: Iterable[Event]) -> None:
-        """Let the target know each run that *events* belong to, also one whose facts are lost."""
-        firsts = {event.run_id: event for event in events if b'"run_id"' in event.meta_json}
-        if firsts.keys() <= self._known:
-            return
-        self.copy()
-        for run_id in firsts.keys() - self._known:
-            lost = Run(run_id=str(run_id), started_at=firsts[run_id].ts)
-            self._target.start_run(lost)
-            self._target.finish_run(lost.stopped(lost.started_at, status=LOST, reason=_NO_FACTS))
-            self._known.add(run_id)
+    def _finish(self, active: Run, run: Run | None, at: str) -> None:
+        """End the *active* run of the target as *run* says, which is the same one in the source."""
+        if run is None and active.run_id not in self._without_facts:
+            raise DivergedError(_name(self._target), f"its run {active.run_id!r} is active")
+        if run is None:
+            run = active.stopped(at, status=LOST, reason=_NO_FACTS)
+        elif run.is_active:
+            run = run.stopped(at)  # it was resumed later, and will be here
+        self._target.finish_run(run)
+
+
+def _is_active(run: Run | None) -> bool:
+    return run is not None and run.is_active
 
 
 def _facts(run: Run | None) -> Run | None:
-    return None if run is None else evolve(run, events=0, first_seq=None, last_seq=None)
+    """Return what two storages must agree on: each counts by itself, and may choose the place."""
+    if run is None:
+        return None
+    return evolve(run, directory=None, events=0, first_seq=None, last_seq=None)
 
 
 def _begun(run: Run) -> Run:
+    """Return *run* as it was when it began; what it holds is counted by who keeps it."""
     return Run(run_id=run.run_id, started_at=run.started_at, meta=run.meta, directory=run.directory)
-
-
-def _copy_current(source: Storage, target: Storage, runs: _Runs, through: int) -> None:
-    """Give *target* the current values that are not in the history: those of ephemeral events."""
-    current = sorted(source.current().values(), key=lambda event: event.seq)
-    is_up_to_date = _last_seq(source) <= through
-    chosen = [
-        event
-        for event in current
-        if event.seq <= through or (is_up_to_date and not event.store_permanently)
-    ]
-    runs.know(chosen)
-    target.replicate(chosen)
 
 
 def _last_seq(storage: Storage) -> int:

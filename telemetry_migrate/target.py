@@ -21,6 +21,7 @@ from telemetry_migrate.records import ORIGIN, line_of
 
 _DAY_FILE: Final = re.compile(r"site_(\d{8})\.ndjson")
 _RUN_FILES: Final = ("run.json", "telemetry.ndjson")
+_NOTES: Final = ("checkpoint.json", "ids.ndjson")
 _FIELDS: Final = ["seq", "ts", "type", "data", "meta"]
 _DIRECTORY_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
@@ -70,9 +71,9 @@ class Target:
             yield work
 
     def day_files(self) -> dict[str, Path]:
-        """Return the day files that are there, by day."""
-        names = sorted(path.name for path in self.dest.glob("site_*.ndjson"))
-        found = (_DAY_FILE.fullmatch(name) for name in names)
+        """Return the day files with something in them that are there, by day."""
+        paths = sorted(self.dest.glob("site_*.ndjson"))
+        found = (_DAY_FILE.fullmatch(path.name) for path in paths if path.stat().st_size)
         return {match[1]: self.dest / match[0] for match in found if match}
 
     def path_of(self, day: str) -> Path:
@@ -122,7 +123,9 @@ class Target:
         if not staged:
             return
         # What a recorder noted of files that change now; it makes it again from the lines.
-        (self.private / "checkpoint.json").unlink(missing_ok=True)
+        for name in _NOTES:
+            (self.private / name).unlink(missing_ok=True)
+        shutil.rmtree(self.private / "index", ignore_errors=True)
         for day in sorted(staged, reverse=True):
             staged[day].replace(self.path_of(day))
         sync_directory(self.dest)

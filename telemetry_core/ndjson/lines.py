@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from telemetry_core.events import EMPTY_META, Event, make_event
+from telemetry_core.events import EMPTY_META, Event, _BlankEvent, make_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 256 * 1024
+PIECE: Final = 256 * 1024
+"""How many bytes of a file are looked at together."""
+
+HEAD: Final = re.compile(
+    rb'\{"seq":(\d+),"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9})Z","type":"([^"\\]*)","data":'
+)
+"""How a line of ours begins, with seq, ts and type; somebody else's may look otherwise."""
+
+_KNOWN_TYPES_KEPT = 10_000
 
 
 class LineEncoder:
@@ -26,25 +35,34 @@ class LineEncoder:
     def __init__(self) -> None:
         self._types: dict[str, bytes] = {}
 
-    def __call__(self, event: Event) -> bytes:
-        """Return *event* as it stands in a file, with its line break."""
-        type_json = self._types.get(event.type)
-        if type_json is None:
-            type_json = orjson.dumps(event.type)
-            if len(self._types) < 10_000:  # noqa: PLR2004
-                self._types[event.type] = type_json
-        line = b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b' % (
-            event.seq,
+    def __call__(self, event: Any, seq: int) -> bytes:
+        """Return *event*, or a checked draft, under *seq* as it stands in a file."""
+        type_json = self._types.get(event.type) or self._encode_type(event.type)
+        if event.id is None and event.make_current:
+            return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b}\n' % (
+                seq,
+                event.ts.encode(),
+                type_json,
+                event._data_json,  # noqa: SLF001
+                event._meta_json,  # noqa: SLF001
+            )
+        extra = b"" if event.id is None else b',"id":' + orjson.dumps(event.id)
+        if not event.make_current:
+            extra += b',"current":false'
+        return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b%b}\n' % (
+            seq,
             event.ts.encode(),
             type_json,
             event._data_json,  # noqa: SLF001
             event._meta_json,  # noqa: SLF001
+            extra,
         )
-        if event.id is not None:
-            line += b',"id":' + orjson.dumps(event.id)
-        if not event.make_current:
-            line += b',"current":false'
-        return line + b"}\n"
+
+    def _encode_type(self, type_: str) -> bytes:
+        encoded = orjson.dumps(type_)
+        if len(self._types) < _KNOWN_TYPES_KEPT:
+            self._types[type_] = encoded
+        return encoded
 
 
 class DamagedLineError(ValueError):
@@ -72,64 +90,98 @@ def event_of(values: dict[str, Any]) -> Event:
         DamagedLineError: They are no event's.
         KeyError, TypeError, AttributeError: Likewise.
     """
-    seq, ts, type_, data = values["seq"], values["ts"], values["type"], values["data"]
-    meta = values.get("meta") or {}
-    if type(seq) is not int or type(ts) is not str or type(type_) is not str:
+    event: Any = _BlankEvent()
+    event.seq = seq = values["seq"]
+    event.ts = ts = values["ts"]
+    event.type = type_ = values["type"]
+    event.data = values["data"]
+    event.meta = meta = values.get("meta") or {}
+    if seq.__class__ is not int or ts.__class__ is not str or type_.__class__ is not str:
         message = "seq, ts or type is of the wrong kind"
         raise DamagedLineError(message)
-    if type(meta) is not dict:
+    if meta.__class__ is not dict:
         message = "meta is no object"
         raise DamagedLineError(message)
-    return Event(
-        seq,
-        ts,
-        type_,
-        data,
-        meta,
-        values.get("id"),
-        values.get("current", True) is not False,
-    )
+    event.id = values.get("id")
+    event.make_current = values.get("current", True) is not False
+    event.store_permanently = True
+    event.is_duplicate = False
+    event.__class__ = Event
+    return event  # type: ignore[no-any-return]
 
 
-def read_lines(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """
-    Yield the whole lines of the file *path* with their offsets, from *start* on.
+    Yield the whole lines of the file *path* with their offsets, from *start* up to *end*.
 
-    A last line without a line break is left out: it is being written, or torn. A file that is not
-    there has no lines. Memory stays bounded, except for the longest line.
+    Both stand at the beginning of a line. A last line without a line break is left out: it is
+    being written, or torn. A file that is not there has no lines. Memory stays bounded, except for
+    the longest line.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    with file:
-        file.seek(start)
-        offset = start
-        rest = b""
-        while block := file.read(_BLOCK):
-            lines = (rest + block).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
-                yield offset, line
-                offset += len(line) + 1
+    for offset, lines in pieces(path, start, end):
+        at = offset
+        for line in lines:
+            yield at, line
+            at += len(line) + 1
 
 
-def read_events(path: Path, start: int = 0) -> Iterator[tuple[int, Event]]:
+def read_events(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, Event]]:
     """Yield the events of the file *path* with the offset after each; damage is logged."""
-    for offset, line in read_lines(path, start):
+    for offset, line in read_lines(path, start, end):
         try:
             event = parse_line(line)
         except DamagedLineError as error:
-            if line.strip():
-                log.warning(
-                    "damaged line in %s at offset %d, %d bytes, passed over: %s",
-                    path,
-                    offset,
-                    len(line),
-                    error,
-                )
+            tell_damage(path, offset, line, error)
             continue
         yield offset + len(line) + 1, event
+
+
+def backwards(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """
+    Yield the lines between two offsets of the file *path* with their offsets, the last one first.
+
+    Both offsets stand behind a line break, or at the beginning of the file.
+    """
+    with path.open("rb", buffering=0) as file:
+        at = end - 1
+        rest = b""
+        while at > start:
+            begin = max(start, at - PIECE)
+            file.seek(begin)
+            rest, *lines = (file.read(at - begin) + rest).split(b"\n")
+            position = begin + len(rest) + 1 + sum(len(line) + 1 for line in lines)
+            for line in reversed(lines):
+                position -= len(line) + 1
+                yield position, line
+            at = begin
+        if at == start and end > start:
+            yield start, rest
+
+
+def end_of_lines(path: Path) -> int:
+    """Return the offset behind the last line break of the file *path*, 0 if there is none."""
+    with path.open("rb", buffering=0) as file:
+        at = file.seek(0, 2)
+        while at > 0:
+            begin = max(0, at - PIECE)
+            file.seek(begin)
+            found = file.read(at - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            at = begin
+    return 0
+
+
+def tell_damage(path: Path, offset: int, line: bytes, error: Exception) -> None:
+    """Log that the *line* at *offset* of the file *path* is no event; an empty line is nothing."""
+    if line.strip():
+        log.warning(
+            "damaged line in %s at offset %d, %d bytes, passed over: %s",
+            path,
+            offset,
+            len(line),
+            error,
+        )
 
 
 def first_event(path: Path) -> Event | None:
@@ -140,24 +192,15 @@ def first_event(path: Path) -> Event | None:
 def last_event(path: Path) -> Event | None:
     """Return the last event in the file *path*, found from its end, or `None`."""
     try:
-        with path.open("rb") as file:
-            end = file.seek(0, 2)
-            span = 64 * 1024
-            while True:
-                start = max(0, end - span)
-                file.seek(start)
-                lines = file.read(end - start).split(b"\n")
-                # The first piece may be the end of a line, the last one is not finished.
-                for line in reversed(lines[0 if start == 0 else 1 : -1]):
-                    try:
-                        return parse_line(line)
-                    except DamagedLineError:
-                        continue
-                if start == 0:
-                    return None
-                span *= 4
+        end = end_of_lines(path)
+        for _, line in backwards(path, 0, end):
+            try:
+                return parse_line(line)
+            except DamagedLineError:
+                continue
     except FileNotFoundError:
-        return None
+        pass
+    return None
 
 
 def stored_line(event: Event) -> dict[str, Any]:
@@ -188,3 +231,24 @@ def from_stored(values: dict[str, Any]) -> Event:
         event.id,
         store_permanently=values.get("stored", True),
     )
+
+
+def pieces(path: Path, start: int, end: int | None) -> Iterator[tuple[int, Iterable[bytes]]]:
+    """Yield whole lines of *path*, some at a time, with the offset of the first of them."""
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(start)
+        offset = at = start
+        rest = b""
+        while end is None or at < end:
+            piece = file.read(PIECE if end is None else min(PIECE, end - at))
+            if not piece:
+                return
+            at += len(piece)
+            lines = (rest + piece).split(b"\n")
+            rest = lines.pop()
+            yield offset, lines
+            offset = at - len(rest)
