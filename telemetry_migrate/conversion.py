@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import orjson
-from attrs import define
+from attrs import define, field, frozen
 
 from telemetry_core.codec import MAX_DEPTH
 from telemetry_migrate.archive import Collection
-from telemetry_migrate.days import Day, DayRule
-from telemetry_migrate.framing import Framing
+from telemetry_migrate.days import Day, DayRule, day_rule
+from telemetry_migrate.framing import BOM, Framing
 from telemetry_migrate.lines import MAX_LINE, line_blocks
 from telemetry_migrate.records import ORIGIN, RecordReader, RefusedRecordError
-from telemetry_migrate.rejects import Reject
+from telemetry_migrate.rejects import Reject, RejectsWriter
 from telemetry_migrate.spill import Spill
 
+_PART_BYTES = 8 * 1024 * 1024
 _SURELY_SHALLOW = 2 * MAX_DEPTH
 _SURELY_SMALL = 64 * 1024
 _KNOWN_TYPES_KEPT = 10_000
@@ -31,9 +34,68 @@ _LONG_NUMBER = b"0" * 19
 class Converted:
     """What came out of a collection."""
 
+    lines: int = 0
     read: int = 0
     rejected: int = 0
     nulled: int = 0
+    days: dict[str, int] = field(factory=dict)
+
+
+@frozen
+class Part:
+    """A part of a collection: *size* bytes from *start* on, to be spilled into *directory*."""
+
+    collection: Collection
+    start: int
+    size: int
+    directory: Path
+    day: str
+    timezone: str | None
+
+    @property
+    def rejects(self) -> Path:
+        """The file of what is rejected, its lines counted from the beginning of the part."""
+        return self.directory / "rejects"
+
+
+def convert_part(part: Part) -> Converted:
+    """Convert one *part* of a collection."""
+    spill = Spill(part.directory)
+    rule = day_rule(part.day, part.timezone)
+    with RecordReader() as reader, RejectsWriter(part.rejects) as rejects:
+        conversion = Conversion(rule, spill, rejects.write, reader)
+        done = conversion.convert(part.collection, part.start, part.size)
+        rejects.finish()
+    spill.flush()
+    done.days = spill.counts
+    return done
+
+
+def parts_of(collection: Collection, directory: Path, day: str, timezone: str | None) -> list[Part]:
+    """
+    Divide *collection* where a record surely begins: at a line that begins with `{"`.
+
+    Only a file that begins with an object is divided; one that is a list is not, nor one that
+    cannot be read.
+    """
+    size = collection.path.stat().st_size
+    starts = [0]
+    with contextlib.suppress(OSError), collection.path.open("rb") as file:
+        if file.read(4).removeprefix(BOM).startswith(b"{"):
+            while (begun := _record_from(file, starts[-1] + _PART_BYTES)) is not None:
+                starts.append(begun)
+    ends = [*starts[1:], size]
+    return [
+        Part(collection, start, end - start, directory / f"{number}", day, timezone)
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def _record_from(file: BinaryIO, offset: int) -> int | None:
+    """Return where the first record at or behind *offset* begins, if there is one soon."""
+    file.seek(offset)
+    found = file.read(2 * MAX_LINE).find(b'\n{"')
+    return None if found < 0 else offset + found + 1
 
 
 class Conversion:
@@ -56,11 +118,9 @@ class Conversion:
         self._day = Day("", "~", "")
         self._lines: list[bytes] = []
 
-    def convert(
-        self, collection: Collection, progress: Callable[[int], None] | None = None
-    ) -> Converted:
+    def convert(self, collection: Collection, start: int = 0, size: int | None = None) -> Converted:
         """
-        Convert all of *collection*; *progress* is told the bytes of each piece.
+        Convert *size* bytes of *collection* from *start* on, or all of it.
 
         A file that cannot be read is one reject.
         """
@@ -69,18 +129,17 @@ class Conversion:
         framing = Framing()
         try:
             with collection.path.open("rb") as file:
-                for lines in line_blocks(file):
+                file.seek(start)
+                for lines in line_blocks(file, size):
                     self._convert_lines(lines, framing, collection, done)
-                    size = sum(map(len, lines)) + len(lines)
-                    self._spill.settle(size)
-                    if progress is not None:
-                        progress(size)
+                    self._spill.settle(sum(map(len, lines)))
             for text in framing.end():
                 self._convert_carefully(text, framing.number, collection, done)
         except OSError as error:
             done.read += 1
             self._refuse(collection, None, f"cannot be read: {error.strerror}", b"", done)
         done.nulled = self._reader.nulled - nulled
+        done.lines = framing.lines
         return done
 
     def _convert_lines(

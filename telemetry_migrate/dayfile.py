@@ -6,15 +6,16 @@ import heapq
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from attrs import define
+from attrs import define, frozen
 
 from telemetry_migrate.records import TS_START
-from telemetry_migrate.spill import time_key
+from telemetry_migrate.spill import sorted_lines, time_key
 
 _MILLISECOND: Final = slice(TS_START, TS_START + 23)
 _WITHOUT_ID: Final = b'"original_id":null}}\n'
@@ -35,7 +36,35 @@ class DayResult:
         return self.added + self.kept
 
 
-Heard = Callable[[bytes], None]
+@frozen
+class DayTask:
+    """
+    One day file to write: the spills it is made of, and the number of its first line.
+
+    `kept` are the lines that it held before, or `None` if nothing is to be kept. Lines that are
+    left out because they are repeated are written to `repeated`, if that is given.
+    """
+
+    day: str
+    path: Path
+    added: tuple[Path, ...]
+    kept: Path | None
+    first_seq: int
+    repeated: Path | None
+
+
+Heard = Callable[[bytes], object]
+
+
+def do_day(task: DayTask) -> DayResult:
+    """Write the day file of *task*."""
+    added = sorted_lines(task.added)
+    kept = None if task.kept is None else sorted_lines((task.kept,))
+    with ExitStack() as files:
+        heard = None
+        if task.repeated is not None:
+            heard = files.enter_context(task.repeated.open("wb")).write
+        return write_day(task.path, added, kept, task.first_seq, repeated=heard)
 
 
 def write_day(

@@ -17,18 +17,18 @@ class Framing:
 
     A record may stand on one line, be pretty-printed over several, or be an element of a list that
     is the whole file. A new record that begins before the last one ended ends it: so a torn line
-    costs only itself. `number` is the line that the record given last began on, counted from the
-    first line taken.
+    costs only itself. `lines` counts the lines taken; `number` is the one on which the record given
+    last began.
     """
 
-    __slots__ = ("_depth", "_is_list", "_lines", "_number", "_parts", "_size", "number")
+    __slots__ = ("_depth", "_is_list", "_number", "_parts", "_size", "lines", "number")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._depth = 0
         self._size = 0
         self._is_list = False
-        self._lines = 0
+        self.lines = 0
         self._number = 0
         self.number = 0
 
@@ -39,11 +39,11 @@ class Framing:
 
     def skip(self, lines: int) -> None:
         """Count *lines* that were records by themselves."""
-        self._lines += lines
+        self.lines += lines
 
     def take(self, line: bytes) -> Iterator[bytes]:
         """Take the next *line* and yield the records that end with it."""
-        self._lines += 1
+        self.lines += 1
         if self._parts and line.startswith(b'{"'):
             yield self._ended()
         text = line.strip()
@@ -52,7 +52,7 @@ class Framing:
         if not text:
             return
         if not self._parts:
-            self._number = self._lines
+            self._number = self.lines
         self._parts.append(line if text == line.strip() else text)
         self._size += len(text)
         self._depth += depth_after(text)
@@ -70,7 +70,7 @@ class Framing:
 
     def _begin(self, text: bytes) -> bytes:
         """Return *text* without what belongs to the file and to no record in it."""
-        if self._lines == 1:
+        if self.lines == 1:
             text = text.removeprefix(BOM).lstrip()
             if text.startswith(b"[") and depth_after(text) > 0:
                 self._is_list = True

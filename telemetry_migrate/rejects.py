@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -44,12 +45,16 @@ class RejectsWriter:
 
     def write(self, reject: Reject) -> None:
         """Write *reject* down."""
+        self.write_values(reject.as_dict())
+
+    def write_values(self, values: Mapping[str, Any]) -> None:
+        """Write down a reject that was read from another file of them."""
         if self.path is None:
             return
         if self._file is None:
             self._file = self._new_path(self.path).open("wb")
         self._file.write(
-            orjson.dumps(reject.as_dict(), option=orjson.OPT_APPEND_NEWLINE),
+            orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE),
         )
 
     def finish(self) -> Path | None:
@@ -79,3 +84,15 @@ class RejectsWriter:
     @staticmethod
     def _new_path(path: Path) -> Path:
         return path.with_name(f".{path.name}.new")
+
+
+def read_rejects(path: Path, lines_before: int) -> Iterator[dict[str, Any]]:
+    """Yield the rejects in the file *path*, their lines counted on from *lines_before*."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            values = orjson.loads(line)
+            if values["line"] is not None:
+                values["line"] += lines_before
+            yield values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -54,23 +55,24 @@ class Spill:
         return self._directory / day
 
 
-def sorted_lines(path: Path, widths: Sequence[int] = _WIDTHS) -> Iterator[bytes]:
+def sorted_lines(paths: Sequence[Path], widths: Sequence[int] = _WIDTHS) -> Iterator[bytes]:
     """
-    Yield the lines of the file *path* in order of time, those of one time in order of the file.
+    Yield the lines of the files *paths* in order of time, those of one time in order of the files.
 
-    Memory holds a few megabytes of them: a larger file is first split by the hour, then by the
+    Memory holds a few megabytes of them: what is larger is first split by the hour, then by the
     minute and so on, down to the millisecond. A file that is not there has no lines.
     """
-    if not path.exists():
-        return
-    if path.stat().st_size <= _SORT_BYTES or not widths:
-        with path.open("rb") as file:
-            lines = file.readlines()
+    paths = [path for path in paths if path.exists()]
+    if sum(path.stat().st_size for path in paths) <= _SORT_BYTES or not widths:
+        lines = []
+        for path in paths:
+            with path.open("rb") as file:
+                lines += file.readlines()
         lines.sort(key=_key_for(lines))
         yield from lines
         return
-    for part in _split(path, widths[0]):
-        yield from sorted_lines(part, widths[1:])
+    for part in _split(paths, widths[0]):
+        yield from sorted_lines((part,), widths[1:])
         part.unlink()
 
 
@@ -86,13 +88,17 @@ def _key_for(lines: list[bytes]) -> Callable[[bytes], bytes]:
     return time_key
 
 
-def _split(path: Path, width: int) -> list[Path]:
-    """Split the lines of *path* by the first *width* characters of their time, in order of it."""
+def _split(paths: Sequence[Path], width: int) -> Iterator[Path]:
+    """Split the lines of *paths* by the first *width* characters of their time, in order of it."""
     prefix = slice(TS_START, TS_START + width)
-    parts = Spill(path.with_name(f"{path.name}-{width}"))
-    with path.open("rb") as file:
-        while lines := file.readlines(_PIECE_BYTES):
-            for line in lines:
-                parts.lines_of(line[prefix].decode()).append(line)
-            parts.flush()
-    return [parts.path_of(name) for name in sorted(parts.counts)]
+    directory = paths[0].with_name(f"{paths[0].name}-{width}")
+    shutil.rmtree(directory, ignore_errors=True)
+    parts = Spill(directory)
+    for path in paths:
+        with path.open("rb") as file:
+            while lines := file.readlines(_PIECE_BYTES):
+                for line in lines:
+                    parts.lines_of(line[prefix].decode()).append(line)
+                parts.flush()
+    yield from (parts.path_of(name) for name in sorted(parts.counts))
+    directory.rmdir()

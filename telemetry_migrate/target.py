@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,9 +56,10 @@ class Target:
         _make_directory(self.private)
         with _lock_of(self._lock, str(self.dest), os.O_CREAT):
             shutil.rmtree(self._work, ignore_errors=True)
-            self._work.mkdir(_DIRECTORY_MODE)
+            self._work.mkdir(_DIRECTORY_MODE, exist_ok=True)
             try:
-                yield self._work
+                # Never twice the same: a worker of a killed migration may still be writing.
+                yield Path(tempfile.mkdtemp(dir=self._work))
             finally:
                 shutil.rmtree(self._work, ignore_errors=True)
 

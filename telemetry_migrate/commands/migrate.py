@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     "--rejects", metavar="FILE", help="Where to write what was rejected, with the reason."
 )
 @click.option("--allow-rejects", is_flag=True, help="Exit with 0 also if something was rejected.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Work with so many processes; by itself as many as are of use.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
 @verbose_option
 def migrate(
@@ -47,6 +53,7 @@ def migrate(
     verify: bool,
     rejects: str | None,
     allow_rejects: bool,
+    jobs: int | None,
     as_json: bool,
 ) -> None:
     """
@@ -72,6 +79,7 @@ def migrate(
                 dry_run=dry_run,
                 verify=verify,
                 rejects=rejects,
+                jobs=jobs,
                 progress=show,
             )
     except MigrateError as error:

@@ -48,7 +48,7 @@ def read(place: str, options: Options) -> Iterator[Draft | Reject]:
             yield from rejected
         spill.flush()
         for day in sorted(spill.counts):
-            yield from map(_draft, sorted_lines(spill.path_of(day)))
+            yield from map(_draft, sorted_lines((spill.path_of(day),)))
 
 
 def _draft(line: bytes) -> Draft:
