@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from types import TracebackType
-from typing import Any, Final, Self
+from functools import cache
+from typing import Any, Final
 
 import orjson
 
@@ -34,7 +34,6 @@ class RecordReader:
 
     def __init__(self) -> None:
         self.nulled = 0
-        self._recorder = telemetry_core.open("memory:")
 
     def read(self, text: bytes, collection: str) -> tuple[str, bytes]:
         """
@@ -47,7 +46,7 @@ class RecordReader:
             value, nulled = read_old_json(text)
             ts, type_, data, meta = _fields_of(value, collection)
             # Neither stored nor current: the recorder checks it and forgets it.
-            event = self._recorder.record(
+            event = _recorder().record(
                 type_, data, ts=ts, meta=meta, make_current=False, store_permanently=False
             )
         except (MalformedJSONError, InvalidEventError) as error:
@@ -55,16 +54,11 @@ class RecordReader:
         self.nulled += nulled
         return event.ts, line_of(event.ts, event.type, data, meta)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._recorder.close()
+@cache
+def _recorder() -> telemetry_core.Recorder:
+    """Return the recorder that is asked, one for the process: making one takes a while."""
+    return telemetry_core.open("memory:")
 
 
 def line_of(ts: str, type_: str, data: Any, meta: dict[str, Any]) -> bytes:

@@ -59,14 +59,14 @@ class Tally:
 
 def tally_source(tally: Tally, collections: Iterable[Collection], rule: DayRule) -> None:
     """Add every record of *collections* that can be migrated to *tally*."""
-    with RecordReader() as reader:
-        for collection in collections:
-            for text in _records(collection.path):
-                try:
-                    ts, line = reader.read(text, collection.name)
-                except RefusedRecordError:
-                    continue
-                tally.add(rule(ts).key, line)
+    reader = RecordReader()
+    for collection in collections:
+        for text in _records(collection.path):
+            try:
+                ts, line = reader.read(text, collection.name)
+            except RefusedRecordError:
+                continue
+            tally.add(rule(ts).key, line)
 
 
 def tally_day_file(tally: Tally, day: str, path: Path) -> None:

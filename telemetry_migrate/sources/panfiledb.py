@@ -14,7 +14,6 @@ from telemetry_core.hookspecs import hookimpl
 from telemetry_migrate.archive import find_collections
 from telemetry_migrate.conversion import Conversion
 from telemetry_migrate.days import day_rule
-from telemetry_migrate.records import RecordReader
 from telemetry_migrate.rejects import Reject
 from telemetry_migrate.sources import Options, SourceType, check_options
 from telemetry_migrate.spill import Spill, sorted_lines
@@ -40,11 +39,11 @@ def read(place: str, options: Options) -> Iterator[Draft | Reject]:
     """
     check_options(NAME, options, ())
     collections = find_collections(Path(place))
-    with tempfile.TemporaryDirectory(prefix="migrate-") as work, RecordReader() as reader:
+    with tempfile.TemporaryDirectory(prefix="migrate-") as work:
         spill = Spill(Path(work) / "added")
         for each in collections:
             rejected: list[Reject] = []
-            Conversion(day_rule(), spill, rejected.append, reader).convert(each)
+            Conversion(day_rule(), spill, rejected.append).convert(each)
             yield from rejected
         spill.flush()
         for day in sorted(spill.counts):
