@@ -117,7 +117,6 @@ class _Runs:
     def __init__(self, source: Storage, target: Storage) -> None:
         self._source = source
         self._target = target
-        self._without_facts: set[str] = set()
 
     def enter(self, events: list[Event]) -> None:
         """Make the run active that *events* belong to, if they belong to any."""
@@ -129,8 +128,6 @@ class _Runs:
         if active is not None:
             self._finish(active, runs.get(active.run_id), of_run.ts)
         run_id = str(of_run.run_id)
-        if run_id not in runs:
-            self._without_facts.add(run_id)
         self._target.start_run(_begun(runs.get(run_id) or Run(run_id=run_id, started_at=of_run.ts)))
 
     def settle(self) -> None:
@@ -150,8 +147,6 @@ class _Runs:
 
     def _finish(self, active: Run, run: Run | None, at: str) -> None:
         """End the *active* run of the target as *run* says, which is the same one in the source."""
-        if run is None and active.run_id not in self._without_facts:
-            raise DivergedError(_name(self._target), f"its run {active.run_id!r} is active")
         if run is None:
             run = active.stopped(at, status=LOST, reason=_NO_FACTS)
         elif run.is_active:
@@ -185,8 +180,11 @@ def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:
 
 
 def _check_is_copy(source: Storage, target: Storage, seq: int) -> None:
-    """Raise unless the last event of *target* is one of *source*."""
+    """Raise unless the last event of *target* is one of *source*, or nothing is there."""
     if not seq:
+        active = target.active_run()
+        if active is not None and active.run_id not in {run.run_id for run in source.runs()}:
+            raise DivergedError(_name(target), f"its run {active.run_id!r} is active")
         return
     (mine,) = target.read(Selection(after=seq - 1, limit=1))
     theirs = next(source.read(Selection(after=seq - 1, limit=1)), None)

@@ -10,42 +10,49 @@ from telemetry_migrate.progress import Progress, ShowProgress
 
 
 @contextmanager
-def progress_bar(*, is_wanted: bool = True) -> Iterator[ShowProgress | None]:
+def progress_bar() -> Iterator[ShowProgress | None]:
     """Give what shows progress on stderr, or `None` where that is no terminal."""
-    if not is_wanted or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        TaskID,
+        ProgressColumn,
+        Task,
+        TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
-        TransferSpeedColumn,
     )
     from rich.progress import Progress as Bar
+    from rich.text import Text
 
-    text, bar, left = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    per_second = TextColumn("{task.speed:,.0f}/s", justify="right")
-    columns = {"bytes": (DownloadColumn(), TransferSpeedColumn())}
-    console = Console(stderr=True)
-    shown: dict[str, tuple[Bar, TaskID]] = {}
+    class Rate(ProgressColumn):
+        """How much is done in a second, in the unit of the phase."""
 
-    def show(progress: Progress) -> None:
-        if progress.phase not in shown:
-            for before, _ in shown.values():
-                before.stop()
-            done = columns.get(progress.unit, (MofNCompleteColumn(), per_second))
-            display = Bar(text, bar, *done, left, console=console)
-            display.start()
-            shown[progress.phase] = display, display.add_task(progress.phase, total=progress.total)
-        display, task = shown[progress.phase]
-        display.update(task, completed=progress.done)
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed or 0.0
+            unit = task.fields["unit"]
+            rate = f"{speed / 1e6:.1f} MB/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"
+            return Text(rate)
 
-    try:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    phases = {}
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+
+        def show(progress: Progress) -> None:
+            if progress.phase not in phases:
+                # A source that does not know its size has a bar without an end.
+                total = progress.total or None
+                phases[progress.phase] = bar.add_task(
+                    progress.phase, total=total, unit=progress.unit
+                )
+            bar.update(phases[progress.phase], completed=progress.done)
+
         yield show
-    finally:
-        for display, _ in shown.values():
-            display.stop()

@@ -1,6 +1,10 @@
 """`telemetry migrate` as it is called in a shell."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -90,3 +94,47 @@ def test_an_occupied_target_has_an_exit_code(archive, record, run):
     assert done.exit_code == 7
     assert "--merge" in done.stderr
     assert run(*words, "--merge").exit_code == 7
+
+
+def test_a_bar_is_shown_at_a_terminal_only(archive, record):
+    """A person sees how far it is; a log file has one line at the end."""
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    program = "from telemetry_core.cli import main; main()"
+    command = [sys.executable, "-c", program, "migrate", "--source", archive.source]
+    said = []
+    for number, stderr in enumerate([subprocess.PIPE, None]):
+        ours, theirs = pty.openpty()
+        done = subprocess.run(
+            [*command, "--dest", archive.dest / str(number)],
+            stdout=subprocess.PIPE,
+            stderr=theirs if stderr is None else stderr,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+            check=True,
+        )
+        os.close(theirs)
+        said.append(_all_of(ours).decode() if stderr is None else done.stderr.decode())
+        os.close(ours)
+    assert said[0].splitlines() == [
+        "1 read = 1 written + 0 already there + 0 rejected, 1 days",
+    ]
+    for phase in ["reading", "writing", "1 read = 1 written"]:
+        assert phase in said[1]
+
+
+def _all_of(terminal):
+    text = b""
+    while True:
+        try:
+            block = os.read(terminal, 65536)
+        except OSError:  # Linux says so when the other end is closed
+            return text
+        if not block:
+            return text
+        text += block
+
+
+def test_numbers_that_became_null_are_told(archive, run):
+    """What changes on the way is said."""
+    archive.write("weather", b'{"_id": 1, "date": "2026-03-18T00:00:00", "data": NaN}')
+    done = run("migrate", "--source", archive.source, "--dest", archive.dest)
+    assert "1 numbers that JSON does not have" in done.stderr

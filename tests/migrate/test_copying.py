@@ -13,7 +13,7 @@ from telemetry_core import (
     hookimpl,
 )
 from telemetry_core.memory import MemorySettings, MemoryStorage
-from telemetry_core.testing.samples import append, current_data, make_draft, stored
+from telemetry_core.testing.samples import append, current_data, make_draft, make_run, stored
 from telemetry_migrate import copy
 from telemetry_migrate.errors import DivergedError
 
@@ -107,6 +107,25 @@ def test_a_run_resumed_and_stopped_between_copies_is_brought_up_to_date(recorder
         recorder.record("weather", 8)
     copy(recorder.storage, target)
     assert_same(recorder.storage, target)
+
+
+def test_a_run_that_was_resumed_between_others_is_copied(recorder, target):
+    """One copy goes through all of it: a run, another one, and the first one again."""
+    for run_id in ("002", "001", "002"):
+        with recorder.run(run_id):
+            recorder.record("weather", run_id)
+    recorder.start_run("001")
+    recorder.record("weather", "last")
+    copy(recorder.storage, target, verify=True)
+    assert_same(recorder.storage, target)
+
+
+def test_a_target_with_a_run_of_its_own_is_no_copy(recorder, target):
+    """Its run is not ended for it."""
+    target.start_run(make_run("mine"))
+    with pytest.raises(DivergedError, match="'mine' is active"):
+        copy(recorder.storage, target)
+    assert target.active_run().run_id == "mine"
 
 
 def test_a_copy_of_a_copy_is_the_same(recorder, target):

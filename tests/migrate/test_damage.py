@@ -62,6 +62,26 @@ def test_damage_costs_its_own_record(archive, damage):
     assert report.is_verified
 
 
+def test_damage_is_found_where_all_else_is_usual(archive, record):
+    """Far from anything odd, records are converted many at a time: that hides no damage."""
+    usual = [
+        json.dumps(
+            record(number, f"2026-03-18T00:00:00.{number:06d}", {"text": "x" * 900})
+        ).encode()
+        for number in range(400)
+    ]
+    lines = [*usual]
+    for text, _ in DAMAGED.values():
+        lines += [text, *usual]
+    archive.write("weather", b"\n".join(lines))
+    report = archive.migrate(verify=True)
+    assert report.is_verified
+    assert (report.written, report.rejected) == (400, len(DAMAGED))
+    assert [each["line"] for each in archive.rejects()] == [
+        401 * number for number in range(1, len(DAMAGED) + 1)
+    ]
+
+
 def test_a_reject_keeps_the_raw_text(archive):
     """What is text stays text, other bytes are base64."""
     archive.write("weather", b"h\xc3\xa9llo\n\xff\xfe\n")

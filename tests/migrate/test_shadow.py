@@ -201,3 +201,25 @@ def test_a_closed_shadow_still_answers(shadow):
     shadow.close()
     assert shadow.insert("weather", 1) == "old-1"
     assert shadow.report().missed == 1
+
+
+def test_an_answer_that_is_no_record_is_a_difference(old):
+    """The new one cannot get in the way with what it returns, either."""
+
+    class Odd:
+        def __getattr__(self, name):
+            return lambda *_: 17
+
+    with ShadowPanDB(old, Odd()) as shadow:
+        shadow.insert_current("weather", 1)
+        shadow.get_current("weather")
+        report = seen(shadow)
+    assert (report.compared, report.different) == (2, 1)
+    assert "TypeError" in report.differences[0].new
+
+
+def test_what_was_inserted_elsewhere_is_not_searched(shadow, old):
+    """Nobody can say which id it has in the new one."""
+    old.records["elsewhere"] = {"_id": "x", "type": "weather", "data": 1}
+    assert shadow.find("weather", "elsewhere")["data"] == 1
+    assert seen(shadow).compared == 0

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -76,3 +79,33 @@ def test_what_a_worker_prints_is_no_answer():
     """A plugin that prints does no harm."""
     with workers(2) as map_tasks:
         assert list(map_tasks(print, ["hello"])) == [None]
+
+
+KILLED = """
+import os, signal, sys
+import telemetry_migrate
+
+left = int(sys.argv[3])
+
+def step(_):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+telemetry_migrate.migrate(sys.argv[1], sys.argv[2], jobs=2, progress=step)
+"""
+
+
+@pytest.mark.parametrize("step", [2, 3, 10])
+def test_killed_with_its_workers_at_work_it_is_completed(large, step):
+    """Workers that are left alone do no harm to the next migration, however soon that comes."""
+    command = [sys.executable, "-c", KILLED, large.source, large.dest, str(step)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert large.files() == {}
+    large.migrate(jobs=1)
+    again = large.files()
+    shutil.rmtree(large.dest)
+    large.migrate(jobs=1)
+    assert large.files() == again
