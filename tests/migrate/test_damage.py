@@ -10,7 +10,7 @@ GOOD = b'{"_id": "good", "type": "weather", "date": "2026-03-18T00:00:00", "data
 
 def with_data(data, **others):
     """Return the line of a record whose data is the text *data*."""
-    fields = {"_id": '"x"', "type": '"weather"', "date": '"2026-03-18T00:00:01"', **others}
+    fields = {"_id": '"x"', "type": '"weather"', "date": '"2026-03-18T00:00:01.000001"', **others}
     text = ", ".join(f'"{key}": {value}' for key, value in fields.items() if value is not None)
     return f'{{{text}, "data": {data}}}'.encode()
 
@@ -33,7 +33,7 @@ DAMAGED = {
     "a type that is a number": (with_data("1", type="7"), "type"),
     "a type that is too long": (with_data("1", type=f'"{"t" * 129}"'), "type"),
     "a type with a line feed": (with_data("1", type='"a\\nb"'), "type"),
-    "an integer beyond 64 bits": (with_data("18446744073709551616"), "integer"),
+    "an integer beyond 64 bits": (with_data('{"a": 18446744073709551616}'), "integer"),
     "a float beyond 64 bits": (with_data("1e999"), "number"),
     "a key twice": (with_data('{"a": 1, "a": 2}'), "twice"),
     "a key twice, spaced": (with_data('{"a" : 1, "b": 1, "b": 2}'), "twice"),
@@ -197,6 +197,14 @@ def test_a_record_that_stands_twice_is_written_once(archive, record):
     report = archive.migrate(verify=True)
     assert (report.written, report.already_there) == (4, 1)
     assert report.is_verified
+
+
+def test_a_record_is_itself_at_one_time_only(archive, record):
+    """The same id and data at another time is another record, and is kept."""
+    archive.add("weather", record(1, "2026-03-18T00:00:00"), record(1, "2026-03-18T00:00:00"))
+    archive.add("weather", record(2, "2026-03-18T00:00:01"), record(1, "2026-03-18T00:00:01"))
+    report = archive.migrate()
+    assert (report.written, report.already_there) == (3, 1)
 
 
 def test_no_rejects_leave_no_file(archive, record):

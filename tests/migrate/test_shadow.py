@@ -187,6 +187,30 @@ def test_many_threads_make_no_difference(shadow):
     assert report.compared == 400
 
 
+def test_both_see_the_calls_in_one_order(old):
+    """A call that is under way in one thread comes before the next one, on both sides."""
+    inside, passed = threading.Event(), threading.Event()
+    insert_current = old.insert_current
+
+    def slow(collection, obj, store_permanently=True):  # noqa: FBT002
+        answer = insert_current(collection, obj, store_permanently)
+        if obj == "first":
+            inside.set()
+            passed.wait(0.2)  # the second one passes here if nothing keeps it
+        return answer
+
+    old.insert_current = slow
+    with ShadowPanDB(old, PanDB("memory", db_name="in one order")) as shadow:
+        first = threading.Thread(target=shadow.insert_current, args=("weather", "first"))
+        first.start()
+        inside.wait()
+        shadow.insert_current("weather", "second")
+        passed.set()
+        first.join()
+        shadow.get_current("weather")
+        assert seen(shadow).is_same
+
+
 def test_only_the_first_differences_are_kept(old):
     """A site that runs for months does not fill its memory."""
     with ShadowPanDB(old, Broken()) as shadow:

@@ -61,6 +61,18 @@ def test_merge_adds_what_is_missing(archive, record):
     assert found == [(1, "id-1"), (2, "id-4"), (3, "id-2"), (4, "id-3"), (5, "id-5")]
 
 
+def test_whoever_reads_a_file_meanwhile_reads_it_whole(archive, record):
+    """A merged file takes the place of the old one at once, and does not grow in it."""
+    archive.add("weather", record(1, "2026-03-01T00:00:00"))
+    archive.migrate()
+    before = archive.files()["site_20260301.ndjson"]
+    with (archive.dest / "site_20260301.ndjson").open("rb") as reader:
+        archive.add("weather", record(2, "2026-03-01T01:00:00"))
+        archive.migrate(merge=True)
+        assert reader.read() == before
+    assert len(archive.events()) == 2
+
+
 def test_merge_twice_changes_nothing(archive, record):
     """Also records without an id are not added again."""
     nameless = {**record(1, "2026-03-01T00:00:00"), "_id": None}
