@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,6 +118,19 @@ class Event(_JSONBacked):
     is_duplicate: bool = field(default=False, eq=False, repr=False)
     run_id: str | None = field(init=False, eq=False, repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_event, (
+            self.seq,
+            self.ts,
+            self.type,
+            self.data_json,
+            self.meta_json,
+            self.id,
+            self.make_current,
+            self.store_permanently,
+            self.is_duplicate,
+        )
+
 
 class _BlankEvent(_JSONBacked):
     """
@@ -130,27 +143,41 @@ class _BlankEvent(_JSONBacked):
     __slots__ = Event.__slots__
 
 
+@define(slots=True, weakref_slot=False, eq=False)
 class CheckedDraft(_JSONBacked):
     """
     A draft that every storage can keep: checked, stamped and routed; only the seq is missing.
 
-    It has what the `Event` will have: `ts`, `type`, `data`, `meta`, `id`, `make_current`,
-    `store_permanently`, with `data_json` and `meta_json` as JSON text. `run_id` names the run
-    whose stream it goes to, `None` means the site stream; `meta` carries the same `run_id`.
+    It has what the `Event` will have, with `data_json` and `meta_json` as JSON text. `run_id` names
+    the run whose stream it goes to, `None` means the site stream; `meta` carries the same `run_id`.
     """
 
-    __slots__ = Event.__slots__
-
-    seq: int
     ts: str
     type: str
     data: Any
     meta: Mapping[str, Any]
-    id: str | None
-    make_current: bool
-    store_permanently: bool
-    is_duplicate: bool
-    run_id: str | None
+    run_id: str | None = None
+    id: str | None = None
+    make_current: bool = True
+    store_permanently: bool = True
+    is_duplicate: bool = field(default=False, init=False, repr=False)
+    seq: int = field(default=0, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _set_attribute(self, "_data_json", orjson.dumps(self.data))
+        _set_attribute(self, "_meta_json", orjson.dumps(self.meta))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_checked_draft, (
+            self.ts,
+            self.type,
+            self._data_json,
+            self._meta_json,
+            self.run_id,
+            self.id,
+            self.make_current,
+            self.store_permanently,
+        )
 
     def recorded(self, seq: int) -> Event:
         """Return the event that this draft is under the number *seq*; the draft stays as it is."""
@@ -176,9 +203,6 @@ class CheckedDraft(_JSONBacked):
         self.__class__ = Event  # type: ignore[assignment]
         return self  # type: ignore[return-value]
 
-    def __repr__(self) -> str:
-        return f"CheckedDraft(type={self.type!r}, data={self.data!r}, run_id={self.run_id!r})"
-
 
 def _fill_on_demand(kind: type, **slots: Callable[[Any], Any]) -> None:
     for name, make in slots.items():
@@ -194,9 +218,17 @@ def _decode_meta(one: Any) -> Any:
 
 
 _fill_on_demand(
-    Event, data=_decode_data, meta=_decode_meta, run_id=lambda one: one.meta.get("run_id")
+    Event,
+    data=_decode_data,
+    meta=_decode_meta,
+    run_id=lambda one: one.meta.get("run_id"),
+    is_duplicate=lambda _: False,
 )
 _fill_on_demand(CheckedDraft, data=_decode_data, meta=_decode_meta)
+
+
+blank_draft: Any = CheckedDraft.__new__
+"""Return a draft with nothing in it, given the class: for who fills every slot."""
 
 
 def make_event(  # noqa: PLR0917
@@ -220,7 +252,8 @@ def make_event(  # noqa: PLR0917
     event.id = id
     event.make_current = make_current
     event.store_permanently = store_permanently
-    event.is_duplicate = is_duplicate
+    if is_duplicate:
+        event.is_duplicate = True
     event.__class__ = Event
     return event  # type: ignore[no-any-return]
 
@@ -236,7 +269,7 @@ def make_checked_draft(  # noqa: PLR0917
     store_permanently: bool = True,  # noqa: FBT001, FBT002
 ) -> CheckedDraft:
     """Return a checked draft from the JSON text of its data and meta."""
-    draft: Any = CheckedDraft()
+    draft: Any = blank_draft(CheckedDraft)
     draft.ts = ts
     draft.type = type
     draft._data_json = data_json  # noqa: SLF001
@@ -245,7 +278,6 @@ def make_checked_draft(  # noqa: PLR0917
     draft.id = id
     draft.make_current = make_current
     draft.store_permanently = store_permanently
-    draft.is_duplicate = False
     return draft  # type: ignore[no-any-return]
 
 

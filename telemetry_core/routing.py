@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -39,7 +39,7 @@ class Router:
         self._run_id = None if run is None else run.run_id
         self._run_meta = EMPTY_META if run is None else orjson.dumps({"run_id": run.run_id})
 
-    def route(self, draft: CheckedDraft, now_ns: int) -> CheckedDraft:
+    def route(self, draft: Any, now_ns: int) -> CheckedDraft:
         """Give *draft*, recorded at *now_ns*, its stream and its time, and return it."""
         if draft.ts is None:
             ms = now_ns // 1_000_000
@@ -50,7 +50,7 @@ class Router:
         run_id = self._run_id
         if run_id is None or draft._to_site or draft.type in self._site_types:  # noqa: SLF001
             draft.run_id = None
-            return draft
+            return draft  # type: ignore[no-any-return]
         draft.run_id = run_id
         meta_json = draft._meta_json  # noqa: SLF001
         draft._meta_json = (  # noqa: SLF001
@@ -58,4 +58,4 @@ class Router:
             if meta_json == EMPTY_META
             else b"%b,%b" % (meta_json[:-1], self._run_meta[1:])
         )
-        return draft
+        return draft  # type: ignore[no-any-return]

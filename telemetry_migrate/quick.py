@@ -25,6 +25,9 @@ _LONG_NUMBER: Final = b"0" * 19
 _LONG_INTEGER: Final = re.compile(rb"(?<![.0])0{19}")
 """So many digits may be an integer beyond 64 bits, of which orjson would make a float."""
 
+_NUL: Final = b"\\u0000"
+"""The character NUL, or with other digits another one, squeezed."""
+
 _LINE: Final = b'"ts":"%bZ","type":%b,"data":%b,"meta":{"migrated_from":"%b","original_id":%b}}\n'
 _ORIGIN: Final = ORIGIN.encode()
 
@@ -34,7 +37,7 @@ class QuickWay:
     Converts what it surely understands, and leaves the rest to the careful way.
 
     It takes only types that the careful way has accepted before, and only text in which nothing can
-    hide that orjson would change: a key twice, an integer beyond 64 bits.
+    hide that orjson would change (a key twice, an integer beyond 64 bits) or a recorder refuse.
     """
 
     def __init__(self, rule: DayRule, lines_of: Callable[[str], list[bytes]]) -> None:
@@ -59,7 +62,12 @@ class QuickWay:
         The quotes before colons are counted over all of them: they are at least as many as the
         keys, so if they are no more, no key stood twice in one object.
         """
-        if _LONG_NUMBER in squeezed or b"[" in squeezed or len(max(lines, key=len)) > _SURELY_SMALL:
+        if (
+            _LONG_NUMBER in squeezed
+            or _NUL in squeezed
+            or b"[" in squeezed
+            or len(max(lines, key=len)) > _SURELY_SMALL
+        ):
             return False
         dumps, parse, types = orjson.dumps, datetime.fromisoformat, self._types
         found: list[tuple[list[bytes], list[bytes]]] = []
@@ -115,6 +123,7 @@ class QuickWay:
                 or datetime.fromisoformat(date).tzinfo is not None
                 or squeezed.count(b'":') != _FIELDS + _keys_in(data)
                 or _LONG_INTEGER.search(squeezed)
+                or _NUL in squeezed
                 or len(line) > _SURELY_SMALL
                 or line.count(b"[") + line.count(b"{") > MAX_DEPTH
             ):

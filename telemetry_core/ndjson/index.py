@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from telemetry_core.clock import instant_ns
 from telemetry_core.ndjson.layout import FILE_MODE, make_directory
-from telemetry_core.ndjson.lines import DamagedLineError, parse_line
+from telemetry_core.ndjson.lines import DamagedLineError, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,12 +232,12 @@ def _look_at_each(lines: bytes) -> tuple[int, tuple[int, int]]:
     earliest, latest = _NO_TIME
     for line in lines.split(b"\n"):
         try:
-            event = parse_line(line)
+            found = parse(line)
         except DamagedLineError:
             continue
-        last_seq = max(last_seq, event.seq)
+        last_seq = max(last_seq, found.seq)
         try:
-            ms = instant_ns(event.ts) // 1_000_000
+            ms = instant_ns(found.ts) // 1_000_000
         except ValueError:  # a ts that is no time: no time selects it
             continue
         earliest, latest = min(earliest, ms), max(latest, ms)

@@ -36,7 +36,6 @@ class Layout:
         self.ids = self.private / "ids.ndjson"
         self.removed = self.private / "removed.ndjson"
         self.torn = self.private / "torn"
-        self.rejected = self.private / "rejected"
 
     def site_file(self, day: str) -> Path:
         """Return the file of the observing *day* `YYYYMMDD`."""

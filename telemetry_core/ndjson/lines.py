@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
-from telemetry_core.events import EMPTY_META, Event, _BlankEvent, make_event
+from telemetry_core.events import Event, _BlankEvent, make_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-PIECE: Final = 256 * 1024
+PIECE: Final = 128 * 1024
 """How many bytes of a file are looked at together."""
-
-HEAD: Final = re.compile(
-    rb'\{"seq":(\d+),"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9})Z","type":"([^"\\]*)","data":'
-)
-"""How a line of ours begins, with seq, ts and type; somebody else's may look otherwise."""
 
 _KNOWN_TYPES_KEPT = 10_000
 
@@ -65,75 +60,106 @@ class LineEncoder:
         return encoded
 
 
+class Line(msgspec.Struct, gc=False):
+    """What stands in a line. Decoded by msgspec, as many lines at once as there are."""
+
+    seq: int
+    ts: str
+    type: str
+    data: Any
+    meta: dict[str, Any] | None = None
+    id: str | None = None
+    current: bool | None = True
+
+    def event(self) -> Event:
+        """Return the event that this is."""
+        event: Any = _BlankEvent()
+        event.seq = self.seq
+        event.ts = self.ts
+        event.type = self.type
+        event.data = self.data
+        event.meta = self.meta or {}
+        event.id = self.id
+        event.make_current = self.current is not False
+        event.store_permanently = True
+        event.__class__ = Event
+        return event  # type: ignore[no-any-return]
+
+
 class DamagedLineError(ValueError):
     """The line is no event."""
 
 
-def parse_line(line: bytes) -> Event:
+_decoder = msgspec.json.Decoder(Line)
+_DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def parse(text: bytes) -> Line:
     """
-    Return the event in *line*.
+    Return the line that *text* is.
 
     Raises:
-        DamagedLineError: There is none.
+        DamagedLineError: It is no event.
     """
     try:
-        return event_of(orjson.loads(line))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        return _decoder.decode(text)
+    except _DAMAGED as error:
         raise DamagedLineError(str(error)) from None
 
 
-def event_of(values: dict[str, Any]) -> Event:
-    """
-    Return the event whose fields are *values*, as they stand in a line.
-
-    Raises:
-        DamagedLineError: They are no event's.
-        KeyError, TypeError, AttributeError: Likewise.
-    """
-    event: Any = _BlankEvent()
-    event.seq = seq = values["seq"]
-    event.ts = ts = values["ts"]
-    event.type = type_ = values["type"]
-    event.data = values["data"]
-    event.meta = meta = values.get("meta") or {}
-    if seq.__class__ is not int or ts.__class__ is not str or type_.__class__ is not str:
-        message = "seq, ts or type is of the wrong kind"
-        raise DamagedLineError(message)
-    if meta.__class__ is not dict:
-        message = "meta is no object"
-        raise DamagedLineError(message)
-    event.id = values.get("id")
-    event.make_current = values.get("current", True) is not False
-    event.store_permanently = True
-    event.is_duplicate = False
-    event.__class__ = Event
-    return event  # type: ignore[no-any-return]
+def parse_lines(path: Path, offset: int, block: bytes) -> list[Line]:
+    """Return the lines in *block*, from *offset* of the file *path* on; damage is logged."""
+    try:
+        lines = _decoder.decode_lines(block)
+    except _DAMAGED:
+        return list(_undamaged(path, offset, block))
+    return lines if len(lines) == block.count(b"\n") else list(_undamaged(path, offset, block))
 
 
-def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+def _undamaged(path: Path, offset: int, block: bytes) -> Iterator[Line]:
+    for text in block.split(b"\n"):
+        try:
+            yield parse(text)
+        except DamagedLineError as error:
+            tell_damage(path, offset, text, error)
+        offset += len(text) + 1
+
+
+def read_blocks(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """
-    Yield the whole lines of the file *path* with their offsets, from *start* up to *end*.
+    Yield the file *path* from *start* up to *end* in blocks of whole lines, with their offsets.
 
     Both stand at the beginning of a line. A last line without a line break is left out: it is
     being written, or torn. A file that is not there has no lines. Memory stays bounded, except for
     the longest line.
     """
-    for offset, lines in pieces(path, start, end):
-        at = offset
-        for line in lines:
-            yield at, line
-            at += len(line) + 1
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(start)
+        offset = at = start
+        rest = b""
+        while end is None or at < end:
+            piece = file.read(PIECE if end is None else min(PIECE, end - at))
+            if not piece:
+                return
+            at += len(piece)
+            cut = piece.rfind(b"\n") + 1
+            if not cut:
+                rest += piece
+                continue
+            yield offset, rest + piece[:cut]
+            rest = piece[cut:]
+            offset = at - len(rest)
 
 
-def read_events(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, Event]]:
-    """Yield the events of the file *path* with the offset after each; damage is logged."""
-    for offset, line in read_lines(path, start, end):
-        try:
-            event = parse_line(line)
-        except DamagedLineError as error:
-            tell_damage(path, offset, line, error)
-            continue
-        yield offset + len(line) + 1, event
+def read_events(path: Path, start: int = 0, end: int | None = None) -> Iterator[Event]:
+    """Yield the events of the file *path* between two offsets; damage is logged."""
+    for offset, block in read_blocks(path, start, end):
+        for line in parse_lines(path, offset, block):
+            yield line.event()
 
 
 def backwards(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
@@ -186,16 +212,24 @@ def tell_damage(path: Path, offset: int, line: bytes, error: Exception) -> None:
 
 def first_event(path: Path) -> Event | None:
     """Return the first event in the file *path*, or `None`."""
-    return next((event for _, event in read_events(path)), None)
+    try:
+        with path.open("rb") as file:
+            for text in file:
+                try:
+                    return parse(text).event() if text.endswith(b"\n") else None
+                except DamagedLineError:
+                    continue
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def last_event(path: Path) -> Event | None:
     """Return the last event in the file *path*, found from its end, or `None`."""
     try:
-        end = end_of_lines(path)
-        for _, line in backwards(path, 0, end):
+        for _, text in backwards(path, 0, end_of_lines(path)):
             try:
-                return parse_line(line)
+                return parse(text).event()
             except DamagedLineError:
                 continue
     except FileNotFoundError:
@@ -220,35 +254,19 @@ def stored_line(event: Event) -> dict[str, Any]:
 
 
 def from_stored(values: dict[str, Any]) -> Event:
-    """Return the event that `stored_line` made *values* of."""
-    event = event_of(values)
+    """
+    Return the event that `stored_line` made *values* of.
+
+    Raises:
+        ValueError: They are no event's.
+    """
+    event = msgspec.convert(values, Line).event()
     return make_event(
         event.seq,
         event.ts,
         event.type,
         event.data_json,
-        event.meta_json or EMPTY_META,
+        event.meta_json,
         event.id,
         store_permanently=values.get("stored", True),
     )
-
-
-def pieces(path: Path, start: int, end: int | None) -> Iterator[tuple[int, Iterable[bytes]]]:
-    """Yield whole lines of *path*, some at a time, with the offset of the first of them."""
-    try:
-        file = path.open("rb", buffering=0)
-    except FileNotFoundError:
-        return
-    with file:
-        file.seek(start)
-        offset = at = start
-        rest = b""
-        while end is None or at < end:
-            piece = file.read(PIECE if end is None else min(PIECE, end - at))
-            if not piece:
-                return
-            at += len(piece)
-            lines = (rest + piece).split(b"\n")
-            rest = lines.pop()
-            yield offset, lines
-            offset = at - len(rest)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from telemetry_core.errors import StorageError
 
+_write = os.write
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -74,7 +75,7 @@ class Log:
         """
         self.is_dirty = True
         try:
-            written = os.write(self.fd, block)
+            written = _write(self.fd, block)
             if written < len(block):
                 write_all(self.fd, block[written:])
         except OSError as error:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
-from re import Match
 from typing import TYPE_CHECKING
 
-import orjson
 from attrs import frozen
 
 from telemetry_core.clock import NS, format_ts
 from telemetry_core.ndjson.index import Span
 from telemetry_core.ndjson.layout import RUN_LINES
 from telemetry_core.ndjson.lines import (
-    HEAD,
+    DamagedLineError,
     backwards,
     end_of_lines,
-    event_of,
     first_event,
-    pieces,
+    parse,
+    parse_lines,
+    read_blocks,
     tell_damage,
 )
 
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     from telemetry_core.events import Event
     from telemetry_core.ndjson.index import Indexes
     from telemetry_core.ndjson.layout import Layout
+    from telemetry_core.ndjson.lines import Line
     from telemetry_core.ndjson.runfile import RunFiles
     from telemetry_core.storage import Selection
 
-_DAMAGED = (ValueError, KeyError, TypeError, AttributeError)
 _WHOLE = Span(0, None)
 _UNKNOWN = 2**64
 
@@ -82,10 +81,12 @@ class Reader:
         """Yield what is found in the files of one stream, which follow each other."""
         for path in self._from(paths, search.after):
             for span in self._spans(path, search):
-                for event in _events_within(path, span, search):
-                    if event.seq > search.through:
-                        return
-                    yield event
+                for offset, block in read_blocks(path, span.start, span.end):
+                    for line in parse_lines(path, offset, block):
+                        if line.seq > search.through:
+                            return
+                        if search.wants(line):
+                            yield line.event()
 
     def _from(self, paths: list[Path], after: int) -> list[Path]:
         """Leave out the files whose successor begins at or before the cursor *after*."""
@@ -125,11 +126,14 @@ class Reader:
             for span in reversed(spans):
                 # Another process may have written lines since its end was looked for.
                 stop = end if span.end is None else min(end, span.end)
-                for offset, line in backwards(path, span.start, stop):
-                    event = search.event_in(path, offset, line)
-                    if event is None or event.seq > search.through:
+                for offset, text in backwards(path, span.start, stop):
+                    try:
+                        line = parse(text)
+                    except DamagedLineError as error:
+                        tell_damage(path, offset, text, error)
                         continue
-                    yield event
+                    if line.seq <= search.through and search.wants(line):
+                        yield line.event()
             if search.after and self._begins_before(path, search.after):
                 return
 
@@ -148,61 +152,30 @@ class _Stream:
 
 
 class _Search:
-    """What is looked for, in the form in which the heads of lines can be asked for it."""
+    """What is looked for, in the form in which lines can be asked for it."""
 
     def __init__(self, selection: Selection, through: int) -> None:
+        self.selection = selection
         self.after = selection.after
         self.through = through
-        self.selection = selection
-        self._types = frozenset(orjson.dumps(name)[1:-1] for name in selection.types)
         self.since_ms = _ms(selection.since_ns)
         self.until_ms = _ms(selection.until_ns)
-        self._since = _bound(selection.since_ns)
-        self._until = _bound(selection.until_ns)
-        has_times = self.since_ms is not None or self.until_ms is not None
-        self.is_narrow = has_times or bool(self.after)
-        self.takes_all = not (self.is_narrow or self._types)
+        self._types = frozenset(selection.types)
+        self._since = _bound(selection.since_ns, "")
+        self._until = _bound(selection.until_ns, "~")
+        self._has_times = selection.since_ns is not None or selection.until_ns is not None
+        self.is_narrow = self._has_times or bool(self.after)
 
-    def event_in(self, path: Path, offset: int, line: bytes) -> Event | None:
-        """Return the event in *line* if it is looked for; damage is logged."""
-        head = None if self.takes_all else HEAD.match(line)
-        if head is not None and not self._wants(head):
-            return None
-        try:
-            event = event_of(orjson.loads(line))
-        except _DAMAGED as error:
-            tell_damage(path, offset, line, error)
-            return None
-        if head is None and not self.selection.matches(event):
-            return None
-        return event
-
-    def _wants(self, head: Match[bytes]) -> bool:
-        seq, ts, type_ = head.groups()
-        return (
-            (not self._types or type_ in self._types)
-            and (self._since is None or ts >= self._since)
-            and (self._until is None or ts < self._until)
-            and int(seq) > self.after
-        )
-
-
-def _events_within(path: Path, span: Span, search: _Search) -> Iterator[Event]:
-    event_in = search.event_in
-    loads = orjson.loads
-    for offset, lines in pieces(path, span.start, span.end):
-        at = offset
-        for line in lines:
-            if search.takes_all:
-                try:
-                    yield event_of(loads(line))
-                except _DAMAGED as error:
-                    tell_damage(path, at, line, error)
-            else:
-                event = event_in(path, at, line)
-                if event is not None:
-                    yield event
-            at += len(line) + 1
+    def wants(self, line: Line) -> bool:
+        """Whether the event in *line* is looked for, its stream and `through` aside."""
+        if line.seq <= self.after or (self._types and line.type not in self._types):
+            return False
+        if not self._has_times:
+            return True
+        ts = line.ts
+        if ts[10:11] == "T" and ts[19:20] == "." and ts[-1:] == "Z":
+            return self._since <= ts[:-1] < self._until
+        return self.selection.matches(line.event())
 
 
 def _merged(streams: Iterable[tuple[int, Iterator[Event]]], direction: int = 1) -> Iterator[Event]:
@@ -238,7 +211,7 @@ def _ms(ns: int | None) -> int | None:
     return None if ns is None else ns // 1_000_000
 
 
-def _bound(ns: int | None) -> bytes | None:
+def _bound(ns: int | None, otherwise: str) -> str:
     """
     Return an instant as text that compares with the times in lines as the instants do.
 
@@ -246,6 +219,6 @@ def _bound(ns: int | None) -> bytes | None:
     text that goes on is greater than one that ends.
     """
     if ns is None:
-        return None
+        return otherwise
     digits = f"{ns % NS:09d}".rstrip("0").ljust(3, "0")
-    return f"{format_ts(ns)[:19]}.{digits}".encode()
+    return f"{format_ts(ns)[:19]}.{digits}"

@@ -11,7 +11,7 @@ from attrs import define, field
 from telemetry_core.events import Event
 from telemetry_core.ndjson.checkpoint import Checkpoint
 from telemetry_core.ndjson.layout import RUN_LINES, flat_name, make_directory, write_whole
-from telemetry_core.ndjson.lines import DamagedLineError, end_of_lines, parse_line, read_events
+from telemetry_core.ndjson.lines import DamagedLineError, end_of_lines, parse, read_events
 from telemetry_core.ndjson.log import Counts
 from telemetry_core.ndjson.runfile import read_run
 
@@ -122,7 +122,7 @@ def _replay(
     for path in paths:
         if mend:
             mend_tail(layout, path)
-        for _, event in read_events(path, sizes.get(layout.relative(path), 0)):
+        for event in read_events(path, sizes.get(layout.relative(path), 0)):
             state.add(event, is_of_run=path == run_lines)
     state.ids.sort(key=lambda one: one[1])
 
@@ -143,7 +143,7 @@ def mend_tail(layout: Layout, path: Path) -> None:
     if not tail:
         return
     try:
-        parse_line(tail)
+        parse(tail)
     except DamagedLineError:
         aside = set_aside(layout, path, end, tail)
         log.warning(

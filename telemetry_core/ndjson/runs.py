@@ -130,6 +130,6 @@ def _counts_of(path: Path, before: Run | None) -> Counts:
     if before is not None and before.events:
         return Counts(before.events, before.first_seq, before.last_seq)
     counts = Counts()
-    for _, event in read_events(path):
+    for event in read_events(path):
         counts = counts.plus(event.seq, event.seq, 1)
     return counts

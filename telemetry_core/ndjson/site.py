@@ -73,6 +73,10 @@ class Site:
             self.ids.add(event_id, seq)
         days = self.layout.site_files()
         self._newest_day = days[-1][0] if days else ""
+        # A restart must be told of it also while it is not open, or it reads all of them.
+        self._closed_site = {
+            self.layout.relative(path): path.stat().st_size for _, path in days[-1:]
+        }
         self.noon_ns = 0
         with self.files:
             if self.run is not None and self.run.directory is not None:
@@ -152,6 +156,8 @@ class Site:
                 if self.is_synced:
                     self.sync_log(one)
                 del self.logs[stream]
+                if stream is SITE:
+                    self._closed_site = {self.layout.relative(one.path): one.size}
                 one.close()
 
     def open_site(self) -> None:
@@ -163,6 +169,7 @@ class Site:
         """
         with self.files:
             self.open_log(SITE, self.layout.site_file(self._newest_day))
+            self._closed_site = {}
             try:
                 # Before the first line: a restart looks for lines in the files named there.
                 self.checkpoint()
@@ -216,7 +223,8 @@ class Site:
         """
         with self.files:
             # In this order: what is appended meanwhile is read again, and nothing is missed.
-            sizes = {self.layout.relative(one.path): one.size for one in self.logs.values()}
+            sizes = dict(self._closed_site)
+            sizes |= {self.layout.relative(one.path): one.size for one in self.logs.values()}
             counts = self.counts
             last_stored = self.last_stored
             try:

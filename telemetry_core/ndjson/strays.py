@@ -48,7 +48,7 @@ def account_for(layout: Layout, one: Log) -> list[Event]:
         log.error("%s was cut from %d to %d bytes by somebody", one.path, one.size, facts.st_size)
     mend_tail(layout, one.path)
     one.size = os.fstat(one.fd).st_size
-    return [event for _, event in read_events(one.path, min(one.seen, one.size))]
+    return list(read_events(one.path, min(one.seen, one.size)))
 
 
 def _append_to(layout: Layout, one: Log, lines: bytes) -> None:

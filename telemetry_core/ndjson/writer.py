@@ -59,11 +59,8 @@ class Writer(Site):
         self._careful_ns = 0
         super().__init__(layout, settings, run_files)
 
-    def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
-        """Append *drafts* as the contract says."""
-        if len(drafts) != 1:
-            return self._append_batch(drafts, recorded_ns)
-        draft: Any = drafts[0]
+    def append_one(self, draft: Any, recorded_ns: int) -> Event:
+        """Append one draft as the contract says, usually the short way."""
         seq = self.last_seq + 1
         careful_seq = self._careful_seq
         run_id = draft.run_id
@@ -75,7 +72,7 @@ class Writer(Site):
             or draft.id is not None
             or not draft.store_permanently
         ):
-            return self._append_batch(drafts, recorded_ns)
+            return self.append((draft,), recorded_ns)[0]
         line = self._encode(draft, seq)
         # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
         self._careful_seq = 0
@@ -94,11 +91,12 @@ class Writer(Site):
             self.sync_log(into)
         if self.waiters:
             self._wake()
-        return [draft]
+        return draft  # type: ignore[no-any-return]
 
-    def _append_batch(
+    def append(
         self, drafts: Sequence[CheckedDraft], recorded_ns: int, seqs: Sequence[int] | None = None
     ) -> list[Event]:
+        """Append *drafts* as the contract says, under *seqs* where these are given."""
         last_seq = self.last_seq + len(drafts) if seqs is None else max(self.last_seq, *seqs)
         self._look_around(last_seq, recorded_ns)
         careful_seq, self._careful_seq = self._careful_seq, 0
@@ -126,7 +124,7 @@ class Writer(Site):
         for day, group in itertools.groupby(new, lambda event: self.day_of(event.ts, now_ns)):
             drafts = [_draft_of(event) for event in group]
             seqs = [draft.seq for draft in drafts]
-            self._append_batch(drafts, min(now_ns, next_noon_ns(day, self.zone) - 1), seqs)
+            self.append(drafts, min(now_ns, next_noon_ns(day, self.zone) - 1), seqs)
 
     def _is_kept(self, event: Event) -> bool:
         if event.seq > self.last_stored:

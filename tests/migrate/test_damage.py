@@ -39,6 +39,7 @@ DAMAGED = {
     "a key twice, spaced": (with_data('{"a" : 1, "b": 1, "b": 2}'), "twice"),
     "a key twice, deep": (with_data('{"a": [{"b": 1, "b": 2}]}'), "twice"),
     "a lone surrogate": (with_data('"\\ud800"'), "surrogate"),
+    "a NUL": (with_data('{"a": "b\\u0000"}'), "NUL"),
     "nested too deep": (with_data("[" * 101 + "]" * 101), "deep"),
     "nested without end": (with_data("[" * 100_000 + "]" * 100_000), "deep"),
     "too large": (with_data(f'"{"x" * 300_000}"'), "bytes"),

@@ -82,6 +82,9 @@ def test_merge_twice_changes_nothing(archive, record):
     report = archive.migrate(merge=True)
     assert (report.written, report.already_there) == (0, 2)
     assert archive.files() == before
+    archive.add("weather", nameless, {**record(2, "2026-03-01T00:00:00"), "_id": None})
+    report = archive.migrate(merge=True)
+    assert (report.written, report.already_there) == (2, 2)
 
 
 def test_merge_keeps_what_the_source_has_no_more(archive, record):
