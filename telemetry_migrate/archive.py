@@ -20,15 +20,18 @@ SNAPSHOT: Final = "current_"
 
 @frozen
 class Collection:
-    """One collection of an archive: its name and its file."""
+    """One collection of an archive: its name, its file, and how much of that was there."""
 
     name: str
     path: Path
+    size: int
 
 
 def find_collections(source: Path) -> list[Collection]:
     """
     Return the collections in the directory *source*, by name.
+
+    What is appended to them later is left to another time.
 
     Raises:
         SourceNotFoundError: There is no such directory, or no collection in it.
@@ -37,11 +40,20 @@ def find_collections(source: Path) -> list[Collection]:
         raise SourceNotFoundError(str(source), "no such directory")
     paths = {path.stem: path for path in sorted(source.glob("*.json"))}
     found = [
-        Collection(name, path) for name, path in paths.items() if not _is_snapshot(path, set(paths))
+        Collection(name, path, _size_of(path))
+        for name, path in paths.items()
+        if not _is_snapshot(path, set(paths))
     ]
     if not found:
         raise SourceNotFoundError(str(source), "it has no <collection>.json")
     return found
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # it cannot be read either, which is a reject then
 
 
 def _is_snapshot(path: Path, names: set[str]) -> bool:

@@ -70,13 +70,14 @@ def parts_of(collection: Collection, directory: Path, day: str, timezone: str | 
     Only a file that begins with an object is divided; one that is a list is not, nor one that
     cannot be read.
     """
-    size = collection.path.stat().st_size
     starts = [0]
     with contextlib.suppress(OSError), collection.path.open("rb") as file:
         if file.read(4).removeprefix(BOM).startswith(b"{"):
             while (begun := _record_from(file, starts[-1] + _PART_BYTES)) is not None:
+                if begun >= collection.size:
+                    break
                 starts.append(begun)
-    ends = [*starts[1:], size]
+    ends = [*starts[1:], collection.size]
     return [
         Part(collection, start, end - start, directory / f"{number}", day, timezone)
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
@@ -105,9 +106,9 @@ class Conversion:
         self._reader = RecordReader()
         self._quick = QuickWay(rule, spill.lines_of)
 
-    def convert(self, collection: Collection, start: int = 0, size: int | None = None) -> Converted:
+    def convert(self, collection: Collection, start: int, size: int) -> Converted:
         """
-        Convert *size* bytes of *collection* from *start* on, or all of it.
+        Convert *size* bytes of *collection* from *start* on.
 
         A file that cannot be read is one reject.
         """

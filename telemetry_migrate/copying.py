@@ -90,7 +90,8 @@ def _events_of(source: Storage, after: int) -> Iterator[Event]:
     """Yield the history behind *after*, and in their places the ephemeral events now current."""
     current = sorted(source.current().values(), key=_seq_of)
     ephemeral = [one for one in current if one.seq > after and not one.store_permanently]
-    return heapq.merge(source.read(Selection(after=after)), ephemeral, key=_seq_of)
+    history = source.read(Selection(after=after))
+    return heapq.merge(history, ephemeral, key=_seq_of) if ephemeral else history
 
 
 def _seq_of(event: Event) -> int:

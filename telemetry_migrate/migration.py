@@ -57,7 +57,8 @@ def migrate(
     compared. A large archive is worked on by *jobs* processes, one for each processor unless given.
     *progress* is called with a `Progress` from time to time.
 
-    Memory stays the same however large the archive is; the disk of *dest* holds it once more.
+    Memory stays the same however large the archive is; the disk of *dest* holds it twice more
+    meanwhile. What is appended to the archive after the call began is left to another one.
 
     Raises:
         SourceNotFoundError: There is no collection in *source*.
@@ -122,7 +123,7 @@ class _Migration:
         self, collections: list[Collection], rejects: RejectsWriter, jobs: int | None
     ) -> Report:
         """Stage every day file that differs from what is there."""
-        total = sum(each.path.stat().st_size for each in collections)
+        total = sum(each.size for each in collections)
         is_large = total >= _LARGE_BYTES
         wanted = jobs if jobs is not None else available_jobs() if is_large else 1
         with workers(wanted) as map_tasks:

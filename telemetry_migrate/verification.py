@@ -61,7 +61,7 @@ def tally_source(tally: Tally, collections: Iterable[Collection], rule: DayRule)
     """Add every record of *collections* that can be migrated to *tally*."""
     reader = RecordReader()
     for collection in collections:
-        for text in _records(collection.path):
+        for text in _records(collection):
             try:
                 ts, line = reader.read(text, collection.name)
             except RefusedRecordError:
@@ -76,11 +76,11 @@ def tally_day_file(tally: Tally, day: str, path: Path) -> None:
             tally.add(day, line)
 
 
-def _records(path: Path) -> Iterator[bytes]:
+def _records(collection: Collection) -> Iterator[bytes]:
     framing = Framing()
     try:
-        with path.open("rb") as file:
-            for lines in line_blocks(file):
+        with collection.path.open("rb") as file:
+            for lines in line_blocks(file, collection.size):
                 for line in lines:
                     yield from (text for text in framing.take(line) if len(text) < MAX_LINE)
             yield from framing.end()

@@ -43,7 +43,7 @@ def read(place: str, options: Options) -> Iterator[Draft | Reject]:
         spill = Spill(Path(work) / "added")
         for each in collections:
             rejected: list[Reject] = []
-            Conversion(day_rule(), spill, rejected.append).convert(each)
+            Conversion(day_rule(), spill, rejected.append).convert(each, 0, each.size)
             yield from rejected
         spill.flush()
         for day in sorted(spill.counts):

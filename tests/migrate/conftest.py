@@ -69,8 +69,8 @@ def record():
 
 @pytest.fixture
 def real_archive():
-    """The archive of a weather station, where this machine has it."""
+    """A json_store directory of a real site, where this machine has one."""
     place = Path(os.environ.get("TELEMETRY_TEST_ARCHIVE", "/nowhere"))
     if not place.is_dir():
-        pytest.skip("the archive of the weather station is not here")
+        pytest.skip("TELEMETRY_TEST_ARCHIVE names no json_store directory to try")
     return place

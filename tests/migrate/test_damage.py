@@ -111,6 +111,15 @@ def test_a_file_that_cannot_be_read_stops_no_other(archive, record):
     assert report.is_verified
 
 
+def test_a_link_to_nowhere_stops_no_other(archive, record):
+    """It is a reject like any file that cannot be read."""
+    (archive.source / "gone.json").symlink_to("/nowhere")
+    (archive.source / "current_gone.json").symlink_to("/nowhere")
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    report = archive.migrate()
+    assert (report.written, report.rejected) == (1, 1)
+
+
 def test_a_byte_order_mark_is_no_part_of_the_record(archive):
     """A file that an editor on Windows wrote loses nothing: its mark and its CRLF are taken off."""
     archive.write(

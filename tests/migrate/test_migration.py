@@ -250,8 +250,18 @@ def test_progress_reaches_its_end(archive, record):
         assert steps[-1].done == steps[-1].total > 0
 
 
+def test_an_archive_may_be_written_to_meanwhile(archive, record):
+    """What comes after the beginning is left to the next call, and verified then."""
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    report = archive.migrate(
+        verify=True, progress=lambda _: archive.add("weather", record(2, "2026-03-18T01:00:00"))
+    )
+    assert (report.written, report.is_verified) == (1, True)
+    assert archive.migrate(merge=True, verify=True).written == 1
+
+
 def test_a_real_archive_is_migrated_whole(archive, real_archive):
-    """Every reading of a year of a weather station is there."""
+    """Every reading of a real site is there."""
     archive.source = real_archive
     report = archive.migrate(verify=True)
     assert report.is_verified
