@@ -327,11 +327,18 @@ class Storage(ABC):
 
     def replicate(self, events: Sequence[Event]) -> None:
         """
-        Keep *events* under the seqs they carry; those kept before are passed over.
+        Keep *events* under the seqs they carry, all or none; those kept before are passed over.
+
+        They are in ascending seq. Each goes to the stream it belongs to; its run is active, as for
+        `append`. An event is made current as its writer asked, unless one of a higher seq is; one
+        with `store_permanently` false does only that. Numbers given later are above all of them.
+        A call without events tells whether this storage can replicate.
 
         Raises:
             UnsupportedError: This storage gives its own numbers only.
             IdConflictError: A seq is taken by another event.
+            NoActiveRunError: An event belongs to a run that is not active.
+            StorageError: As for `append`.
         """
         raise UnsupportedError(type(self).__name__, "take events with given seqs")
 
