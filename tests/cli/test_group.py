@@ -4,7 +4,18 @@ import pytest
 
 import telemetry_core
 
-COMMANDS = ["check", "collect", "current", "migrate", "plugins", "record", "run", "runs", "stop"]
+COMMANDS = [
+    "check",
+    "collect",
+    "copy",
+    "current",
+    "migrate",
+    "plugins",
+    "record",
+    "run",
+    "runs",
+    "stop",
+]
 
 
 def _listed(help_text):
@@ -130,7 +141,7 @@ def test_an_error_nobody_expected_in_a_plugins_command_is_its_own(whole, install
 
 def test_only_allowed_plugins_add_commands(whole):
     """`TELEMETRY_LOAD_PLUGINS` names them."""
-    assert ["check", "migrate", "plugins"] == _listed(
+    assert ["check", "copy", "migrate", "plugins"] == _listed(
         whole("-h", TELEMETRY_LOAD_PLUGINS="migrate").out
     )
     assert ["check", "plugins"] == _listed(whole("-h", TELEMETRY_LOAD_PLUGINS="").out)
