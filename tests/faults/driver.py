@@ -48,6 +48,7 @@ class Worker:
     """A running `worker.py`."""
 
     process: subprocess.Popen
+    _begun: int | None = None
 
     @classmethod
     def start(cls, shim=None):
@@ -80,11 +81,14 @@ class Worker:
             order["fault"] = {**fault.variables(), **told}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        self._begun = int(self.process.stdout.readline())
+        return self._begun
 
     def ended(self):
         """Wait for the end of what was begun and return its exit code."""
-        return int(self.process.stdout.readline())
+        code = int(self.process.stdout.readline())
+        self._begun = None
+        return code
 
     def kill_after(self, pid, trial, lines, *, before=lambda: None):
         """Once its story is so many lines long, call *before*, return its answer, and kill it."""
@@ -100,7 +104,9 @@ class Worker:
         assert self.ended() == -signal.SIGKILL
 
     def close(self):
-        """End it."""
+        """End it, and what a test that failed has left behind."""
+        if self._begun is not None:
+            os.kill(self._begun, signal.SIGKILL)
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait(PATIENCE_S)

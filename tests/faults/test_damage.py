@@ -49,6 +49,7 @@ def test_every_whole_line_is_read(log, place, caplog, damage, name):
     others = set(lines) - set(before.splitlines())
 
     def check(site, content):
+        caplog.clear()
         pieces = content.split(b"\n")
         whole = {line for line in (piece.rstrip(b"\r") for piece in pieces) if line in lines}
         with open_again(site) as recorder:
@@ -59,7 +60,7 @@ def test_every_whole_line_is_read(log, place, caplog, damage, name):
             seqs = _seqs_in_order(site)
             assert seqs == sorted(set(seqs))
 
-    _try_everywhere(log, place / "trial", damage, name, caplog, check)
+    _try_everywhere(log, place / "trial", damage, name, check)
 
 
 def _private_files(log):
@@ -67,7 +68,7 @@ def _private_files(log):
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
-def test_no_file_but_the_lines_is_needed(log, place, caplog, damage):
+def test_no_file_but_the_lines_is_needed(log, place, damage):
     """Whatever becomes of checkpoint, reserved numbers, index or `run.json`: all lines are read."""
     lines = [line for path in log.rglob("*.ndjson") for line in path.read_bytes().splitlines()]
 
@@ -78,7 +79,7 @@ def test_no_file_but_the_lines_is_needed(log, place, caplog, damage):
 
     for path in [*_private_files(log), log / "M42" / "run.json"]:
         name = str(path.relative_to(log))
-        _try_everywhere(log, place / "trial", damage, name, caplog, check)
+        _try_everywhere(log, place / "trial", damage, name, check)
 
 
 @pytest.mark.parametrize("state", ["removed", "emptied"])
@@ -104,14 +105,13 @@ def test_every_private_file_is_made_again(log, place, state):
             _check_seq(recorder, lines)
 
 
-def _try_everywhere(log, trial, damage, name, caplog, check):
+def _try_everywhere(log, trial, damage, name, check):
     """Damage the file *name* of a copy of *log* at each place in turn, and *check* the copy."""
     content = (log / name).read_bytes()
     broken, tried = [], 0
     for at in damage.places(content, len(content), STEP):
         damaged = damage.change(content, at)
         (_copy(log, trial) / name).write_bytes(damaged)
-        caplog.clear()
         tried += 1
         try:
             check(trial, damaged)

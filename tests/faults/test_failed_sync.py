@@ -5,7 +5,8 @@ import errno
 import pytest
 
 from tests.faults import oracle
-from tests.faults.driver import Fault, places
+from tests.faults.driver import Fault, places, wait_until
+from tests.faults.service import Service
 from tests.faults.story import Story
 
 DURABILITIES = ["os", "interval", "always"]
@@ -47,6 +48,23 @@ def test_why_nothing_is_taken_is_said(told, durability):
     for answer in refused:
         assert "site_20260317.ndjson" in answer["text"]
         assert "Input/output error" in answer["text"]
+
+
+def test_the_service_says_why_it_is_not_ready(place, shim):
+    """`/ready` and every event after the failed sync are answered with 503 and the reason."""
+    site, story = places(place)
+    fault = Fault("EIO", 0, "sync", ".ndjson")
+    variables = {"LD_PRELOAD": str(shim), "FAULT_SITE": str(site), "FAULT_JOURNAL": str(story)}
+    event = {"type": "weather", "data": {"sky": "clear"}}
+    with Service.running(site, {**variables, **fault.variables()}) as service:
+        assert 200 == service.ask("GET", "/ready")[0]
+        assert 200 == service.ask("POST", "/event", event)[0]
+        wait_until(lambda: service.ask("GET", "/ready")[0] != 200)
+
+        for answer in (service.ask("GET", "/ready"), service.ask("POST", "/event", event)):
+            assert 503 == answer[0]
+            assert "Input/output error" in answer[1]["detail"]
+        assert 200 == service.ask("GET", "/health")[0]
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)

@@ -1,20 +1,15 @@
 """A process is killed while it records: what it acknowledged is there, what it did not is not."""
 
-import contextlib
 import json
 import random
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 
 import pytest
 
 from tests.faults import oracle
-from tests.faults.driver import IS_LONG, PATIENCE_S, fresh, places, wait_until
+from tests.faults.driver import IS_LONG, fresh, places, wait_until
+from tests.faults.service import Service, send
 
 ROUNDS = 100 if IS_LONG else 3
 CLIENTS = 3
@@ -59,67 +54,43 @@ def test_promises_hold_when_the_service_is_killed(place):
 
 
 def _facts_of_killed_service(trial, *, events):
-    """Start the service, post events to it, kill it after so many, and tell what was answered."""
-    port = _free_port()
-    command = "from telemetry_core.cli import main; main()"
-    words = ["run", "--port", str(port), "--site-dir", str(places(trial)[0])]
-    process = subprocess.Popen([sys.executable, "-c", command, *words], stderr=subprocess.DEVNULL)
+    """Post events to a service, kill it after so many, and tell what was answered."""
     facts = []
-    try:
-        wait_until(lambda: _is_answering(port, process))
+    with Service.running(places(trial)[0]) as service:
         threads = [
-            threading.Thread(target=_post_events, args=(port, number, facts))
-            for number in range(CLIENTS)
+            threading.Thread(target=_post_events, args=(service, client, facts))
+            for client in range(CLIENTS)
         ]
         for thread in threads:
             thread.start()
         wait_until(lambda: len(facts) > 2 * events)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE_S)
-    for thread in threads:
-        thread.join()
+        service.kill()
+        for thread in threads:
+            thread.join()
     return facts
 
 
-def _post_events(port, client, facts):
+def _post_events(service, client, facts):
     """Post events until the connection breaks, and tell it in *facts* as the worker does."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-    event = {"type": "weather", "id": None, "make_current": True, "store_permanently": True}
+    connection = service.connect()
     for number in range(client, 1_000_000, CLIENTS):
-        wish = {"n": number, **event, "pad": 200}
-        if number % 5 == 0:
-            wish["id"] = f"id {number}"
-        data = {"n": number, "pad": "x" * 200}
-        body = {**{name: wish[name] for name in event}, "data": data}
+        wish = {
+            "n": number,
+            "pad": 200,
+            "type": "weather",
+            "id": f"id {number}",
+            "make_current": True,
+            "store_permanently": True,
+        }
+        event = {name: wish[name] for name in ("type", "id", "make_current", "store_permanently")}
+        event["data"] = {"n": number, "pad": "x" * 200}
         facts.append({"ask": number, "what": "record", "thread": str(client), "events": [wish]})
         try:
-            body = json.dumps({name: value for name, value in body.items() if value is not None})
-            connection.request("POST", "/event", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            stored = json.loads(answer.read())
+            status, stored = send(connection, "POST", "/event", event)
         except (OSError, HTTPException, ValueError):
             break
-        assert answer.status == 200, stored
+        assert status == 200, stored
         told = {"n": number, "seq": stored["seq"], "ts": stored["ts"]}
         told |= {"run_id": None, "is_duplicate": False}
         facts.append({"answer": number, "error": None, "events": [told]})
     connection.close()
-
-
-def _is_answering(port, process):
-    assert process.poll() is None, "it ended"
-    with contextlib.suppress(ConnectionRefusedError):
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-        connection.request("GET", "/health")
-        connection.getresponse().read()
-        connection.close()
-        return True
-    time.sleep(0.05)
-    return False
-
-
-def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -212,7 +212,9 @@ def failed_sync(teller):
     teller.open()
     teller.record()
     teller.flush()
-    while teller.check_writable():
+    for _ in range(1000):
+        if not teller.check_writable():
+            break
         time.sleep(0.01)
     teller.record()
     teller.record_many({}, {})
