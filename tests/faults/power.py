@@ -29,8 +29,8 @@ class Disk:
         """Make one below *place* and mount it, or skip the test where that cannot be."""
         if os.geteuid() != 0:
             pytest.skip("only root may mount an image")
-        if not shutil.which("mkfs.ext4") or not shutil.which("losetup"):
-            pytest.skip("no mkfs.ext4 or losetup")
+        if not shutil.which("mkfs.ext4") or not shutil.which("mount"):
+            pytest.skip("no mkfs.ext4 or mount")
         disk = cls(place / "image", place / "mount")
         disk.mount_point.mkdir()
         with disk.image.open("wb") as file:
