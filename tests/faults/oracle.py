@@ -217,6 +217,16 @@ def nothing_is_kept_after_a_failed_sync(story, _):
             assert is_fine, f"{one.what} was acknowledged after a failed sync"
 
 
+def an_error_costs_one_call(story, _):
+    """Once the calls of the system succeed again, so does every record: no restart is needed."""
+    hits = [call for call in story.calls if call.is_hit]
+    if not hits or any(call.call == "sync" and call.done != -errno.EINTR for call in hits):
+        return
+    later = [one for one in story.records() if one.line > hits[-1].line]
+    refused = [one.answer for one in later if one.is_refused]
+    assert [(answer["error"], answer["text"]) for answer in refused] == []
+
+
 def takes_a_new_event(story, found, recorder):
     """The storage takes a new event, under a seq above all that were given."""
     event = recorder.record(NEW_TYPE, {"n": 0})
@@ -250,6 +260,7 @@ PROMISES = (
     run_is_as_acknowledged,
     torn_tail_is_set_aside,
     nothing_is_kept_after_a_failed_sync,
+    an_error_costs_one_call,
 )
 
 
