@@ -17,7 +17,9 @@ HISTORY = {ROOT / "CHANGELOG.md"}  # speaks of what was, so nothing in it has to
 
 FENCE = re.compile(r"^ *```(\S*)", re.MULTILINE)
 SKIP = re.compile(r"<!--+ *skip:.*?--+>", re.DOTALL)
-COMMAND = re.compile(r"(?:`|^(?:\$ )?(?=make [a-z-]+(?: *$| +#| +[A-Z]+=)))make ([a-z-]+)", re.MULTILINE)
+COMMAND = re.compile(
+    r"(?:`|^(?:\$ )?(?=make [a-z-]+(?: *$| +#| +[A-Z]+=)))make ([a-z-]+)", re.MULTILINE
+)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
