@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from telemetry_core.hookspecs import hookimpl
     from telemetry_core.plugins import Plugins
     from telemetry_core.recorder import Recorder, open
-    from telemetry_core.runs import Run
+    from telemetry_core.runs import Run, resumed
     from telemetry_core.storage import (
         EVERYTHING,
         Capabilities,
@@ -96,6 +96,7 @@ __all__ = [
     "hookimpl",
     "make_event",
     "open",
+    "resumed",
     "system_clock",
 ]
 

@@ -8,21 +8,22 @@ batch, so that many callers share one commit.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from telemetry_core.errors import IdConflictError, StorageClosedError, TelemetryError
+from telemetry_core.errors import IdConflictError, StorageClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from telemetry_core.clock import Clock
-    from telemetry_core.events import Event
+    from telemetry_core.events import CheckedDraft, Event
     from telemetry_core.observers import Observers
     from telemetry_core.routing import Router
     from telemetry_core.storage import Storage
-    from telemetry_core.validation import Checked
 
 T = TypeVar("T")
 
@@ -32,17 +33,46 @@ _MAX_GROUP = 1000
 class Commit(Protocol):
     """How batches reach the storage: one writing call at a time, in one order."""
 
-    def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
+    def append(self, batch: Sequence[CheckedDraft], *, durable: bool) -> list[Event]:
         """Route and append *batch*, all or nothing, and return once it was kept."""
 
-    def append_one(self, checked: Checked, durable: bool) -> Event:  # noqa: FBT001
+    def append_one(self, draft: CheckedDraft, durable: bool) -> Event:  # noqa: FBT001
         """Do the same for a batch of one, the common case, without a list around it."""
 
     def call(self, action: Callable[[], T]) -> T:
         """Return what *action* returns, called while nothing is appended."""
 
+    def flush(self) -> None:
+        """Return once everything appended before survives a power cut."""
+
     def close(self) -> None:
         """Finish what is waiting and take no more."""
+
+
+class SharedFlush:
+    """
+    Flushes a storage once for all threads that ask at about the same time.
+
+    Nobody else is kept from appending meanwhile.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._flush = storage.flush
+        self._tickets = itertools.count(1)
+        self._newest = 0
+        self._covered = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """Return when everything appended before this call survives a power cut."""
+        ticket = next(self._tickets)
+        self._newest = ticket
+        with self._lock:
+            if self._covered >= ticket:
+                return
+            covered = self._newest
+            self._flush()
+            self._covered = covered
 
 
 class DirectCommit:
@@ -53,35 +83,40 @@ class DirectCommit:
     ) -> None:
         self._lock = threading.Lock()
         self._append = storage.append
-        self._flush = storage.flush
+        self._append_one = storage.append_one
+        self._flush = SharedFlush(storage)
         self._route = router.route
         self._observers = observers if observers.wants_events else None
         self._clock = clock
 
-    def append_one(self, checked: Checked, durable: bool) -> Event:  # noqa: FBT001
+    def append_one(self, draft: CheckedDraft, durable: bool) -> Event:  # noqa: FBT001
         with self._lock:
             now_ns = self._clock()
-            events = self._append((self._route(checked, now_ns),), now_ns)
-            if durable:
-                self._flush()
+            event = self._append_one(self._route(draft, now_ns), now_ns)
             if self._observers is not None:
-                self._observers.events_recorded(events)
-        return events[0]
+                self._observers.events_recorded((event,))
+        if durable:
+            self._flush()
+        return event
 
-    def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
+    def append(self, batch: Sequence[CheckedDraft], *, durable: bool) -> list[Event]:
         with self._lock:
             now_ns = self._clock()
-            route = self._route
-            events = self._append([route(checked, now_ns) for checked in batch], now_ns)
-            if durable:
-                self._flush()
+            for draft in batch:
+                self._route(draft, now_ns)
+            events = self._append(batch, now_ns)
             if self._observers is not None:
                 self._observers.events_recorded(events)
+        if durable:
+            self._flush()
         return events
 
     def call(self, action: Callable[[], T]) -> T:
         with self._lock:
             return action()
+
+    def flush(self) -> None:
+        self._flush()
 
     def close(self) -> None:
         """Nothing waits here."""
@@ -90,12 +125,17 @@ class DirectCommit:
 class _Request:
     """Something a caller waits for: a batch to append, or an action to run alone."""
 
-    __slots__ = ("_done", "action", "batch", "durable", "error", "result")
+    __slots__ = ("_done", "action", "batch", "durable", "error", "is_routed", "result")
 
     def __init__(
-        self, batch: Sequence[Checked], *, durable: bool, action: Callable[[], Any] | None = None
+        self,
+        batch: Sequence[CheckedDraft],
+        *,
+        durable: bool,
+        action: Callable[[], Any] | None = None,
     ) -> None:
         self.batch = batch
+        self.is_routed = False
         self.durable = durable
         self.action = action
         self.result: Any = None
@@ -129,14 +169,17 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._write, name="telemetry-writer", daemon=True)
         self._thread.start()
 
-    def append_one(self, checked: Checked, durable: bool) -> Event:  # noqa: FBT001
-        return self._submit(_Request((checked,), durable=durable))[0]  # type: ignore[no-any-return]
+    def append_one(self, draft: CheckedDraft, durable: bool) -> Event:  # noqa: FBT001
+        return self._submit(_Request((draft,), durable=durable))[0]  # type: ignore[no-any-return]
 
-    def append(self, batch: Sequence[Checked], *, durable: bool) -> list[Event]:
+    def append(self, batch: Sequence[CheckedDraft], *, durable: bool) -> list[Event]:
         return self._submit(_Request(batch, durable=durable))  # type: ignore[no-any-return]
 
     def call(self, action: Callable[[], T]) -> T:
         return self._submit(_Request((), durable=False, action=action))  # type: ignore[no-any-return]
+
+    def flush(self) -> None:
+        self.call(self._storage.flush)
 
     def close(self) -> None:
         with self._wake:
@@ -196,20 +239,38 @@ class GroupCommit:
 
     def _append(self, group: list[_Request]) -> None:
         now_ns = self._clock()
-        route = self._router.route
-        drafts = [route(checked, now_ns) for request in group for checked in request.batch]
+        for request in group:
+            self._route(request, now_ns)
+        drafts = [draft for request in group for draft in request.batch]
         events = self._storage.append(drafts, now_ns)
         start = 0
         for request in group:
             end = start + len(request.batch)
             request.result = events[start:end]
             start = end
-        if any(request.durable for request in group):
-            self._storage.flush()
         if self._observers.wants_events:
             self._observers.events_recorded(events)
+        durable = [request for request in group if request.durable]
+        if durable:
+            try:
+                self._storage.flush()
+            except BaseException as error:  # noqa: BLE001  # it is for those who asked for the flush
+                for request in durable:
+                    request.error = _copy_of(error)
+
+    def _route(self, request: _Request, now_ns: int) -> None:
+        # Once: a request whose group was refused comes here again, alone.
+        if not request.is_routed:
+            for draft in request.batch:
+                self._router.route(draft, now_ns)
+            request.is_routed = True
 
 
 def _copy_of(error: BaseException) -> BaseException:
     """Return an error each caller can raise for itself, so that tracebacks do not grow together."""
-    return type(error)(*error.args) if isinstance(error, TelemetryError) else error
+    try:
+        mine = copy.copy(error)
+    except Exception:  # noqa: BLE001  # a plugin's error may be made in any way
+        return error
+    mine.__cause__ = error.__cause__
+    return mine.with_traceback(error.__traceback__)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 EMPTY_META = b"{}"
@@ -40,39 +40,60 @@ class Draft:
 
 
 class _JSONBacked:
-    """Keeps `data` and `meta` as JSON text and decodes them when they are first read."""
+    """Keeps `data` and `meta` as JSON text."""
 
-    __slots__ = ("_data_json", "_meta_json")
+    __slots__ = ("_data_json", "_meta_json", "_to_site")
 
-    def __getattr__(self, name: str) -> Any:
-        # Only called while the slot is empty: the value was not decoded yet.
-        if name == "data":
-            value = orjson.loads(self._data_json)
-        elif name == "meta":
-            value = orjson.loads(self._meta_json)
-        elif name == "_data_json":
-            value = orjson.dumps(self.data)
-        elif name == "_meta_json":
-            value = orjson.dumps(self.meta)
-        elif name == "run_id":
-            value = self.meta.get("run_id")
-        elif name == "seq":
-            return 0
-        else:
-            message = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(message)
-        object.__setattr__(self, name, value)
-        return value
+    _data_json: bytes
+    _meta_json: bytes
+    _to_site: bool
 
     @property
     def data_json(self) -> bytes:
         """`data` as JSON text in UTF-8, without a line break."""
-        return self._data_json  # type: ignore[no-any-return]
+        try:
+            return self._data_json
+        except AttributeError:
+            _set_attribute(self, "_data_json", orjson.dumps(self.data))  # type: ignore[attr-defined]
+            return self._data_json
 
     @property
     def meta_json(self) -> bytes:
         """`meta` as the JSON text of an object in UTF-8, without a line break."""
-        return self._meta_json  # type: ignore[no-any-return]
+        try:
+            return self._meta_json
+        except AttributeError:
+            _set_attribute(self, "_meta_json", orjson.dumps(self.meta))  # type: ignore[attr-defined]
+            return self._meta_json
+
+
+_set_attribute = object.__setattr__
+
+
+class _OnDemand:
+    """
+    A slot that is filled when it is first read.
+
+    It stands in the place of the slot's own descriptor. A `__getattr__` would do the same, and
+    make every other attribute of the class four times as slow to read.
+    """
+
+    def __init__(self, slot: Any, make: Callable[[Any], Any]) -> None:
+        self._slot = slot
+        self._make = make
+
+    def __get__(self, one: Any, owner: type) -> Any:
+        if one is None:
+            return self
+        try:
+            return self._slot.__get__(one, owner)
+        except AttributeError:
+            value = self._make(one)
+            self._slot.__set__(one, value)
+            return value
+
+    def __set__(self, one: Any, value: Any) -> None:
+        self._slot.__set__(one, value)
 
 
 @frozen(slots=True, weakref_slot=False)
@@ -97,15 +118,38 @@ class Event(_JSONBacked):
     is_duplicate: bool = field(default=False, eq=False, repr=False)
     run_id: str | None = field(init=False, eq=False, repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_event, (
+            self.seq,
+            self.ts,
+            self.type,
+            self.data_json,
+            self.meta_json,
+            self.id,
+            self.make_current,
+            self.store_permanently,
+            self.is_duplicate,
+        )
 
-@frozen(slots=True, weakref_slot=False)
+
+class _BlankEvent(_JSONBacked):
+    """
+    An event being filled, of the same layout as `Event`.
+
+    Filling a blank and then giving it the frozen class costs half of what the frozen class's own
+    `__init__` does, and this happens for every event.
+    """
+
+    __slots__ = Event.__slots__
+
+
+@define(slots=True, weakref_slot=False, eq=False)
 class CheckedDraft(_JSONBacked):
     """
     A draft that every storage can keep: checked, stamped and routed; only the seq is missing.
 
-    `run_id` names the run whose stream it goes to, `None` means the site stream; `meta` carries
-    the same `run_id`. `data_json` and `meta_json` are its JSON text;
-    `seq` is 0 until it is recorded.
+    It has what the `Event` will have, with `data_json` and `meta_json` as JSON text. `run_id` names
+    the run whose stream it goes to, `None` means the site stream; `meta` carries the same `run_id`.
     """
 
     ts: str
@@ -116,11 +160,27 @@ class CheckedDraft(_JSONBacked):
     id: str | None = None
     make_current: bool = True
     store_permanently: bool = True
-    is_duplicate: bool = field(default=False, init=False, eq=False, repr=False)
-    seq: int = field(init=False, eq=False, repr=False)
+    is_duplicate: bool = field(default=False, init=False, repr=False)
+    seq: int = field(default=0, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _set_attribute(self, "_data_json", orjson.dumps(self.data))
+        _set_attribute(self, "_meta_json", orjson.dumps(self.meta))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_checked_draft, (
+            self.ts,
+            self.type,
+            self._data_json,
+            self._meta_json,
+            self.run_id,
+            self.id,
+            self.make_current,
+            self.store_permanently,
+        )
 
     def recorded(self, seq: int) -> Event:
-        """Return the event that this draft is under the number *seq*."""
+        """Return the event that this draft is under the number *seq*; the draft stays as it is."""
         return make_event(
             seq,
             self.ts,
@@ -136,27 +196,39 @@ class CheckedDraft(_JSONBacked):
         """
         Turn this very object into the event it is under the number *seq*, and return it.
 
-        Saves a storage that is called very often from making a second object; the draft is gone.
+        For a storage that is called very often: it saves the second object. To be called when
+        nothing can be refused any more, because the draft is gone.
         """
-        _set_seq(self, seq)
-        _set_attribute(self, "__class__", Event)
+        self.seq = seq
+        self.__class__ = Event  # type: ignore[assignment]
         return self  # type: ignore[return-value]
 
 
-def _blank_of(frozen_class: type) -> type:
-    """
-    Return a mutable class of the same layout as *frozen_class*.
-
-    Filling a blank and then giving it the frozen class costs half of what the frozen class's own
-    `__init__` does, and this happens for every event recorded.
-    """
-    return type(frozen_class.__name__, (_JSONBacked,), {"__slots__": frozen_class.__slots__})  # type: ignore[attr-defined]
+def _fill_on_demand(kind: type, **slots: Callable[[Any], Any]) -> None:
+    for name, make in slots.items():
+        setattr(kind, name, _OnDemand(kind.__dict__[name], make))
 
 
-_BlankEvent: Any = _blank_of(Event)
-_BlankDraft: Any = _blank_of(CheckedDraft)
-_set_seq: Any = CheckedDraft.__dict__["seq"].__set__
-_set_attribute = object.__setattr__
+def _decode_data(one: Any) -> Any:
+    return orjson.loads(one._data_json)  # noqa: SLF001
+
+
+def _decode_meta(one: Any) -> Any:
+    return orjson.loads(one._meta_json)  # noqa: SLF001
+
+
+_fill_on_demand(
+    Event,
+    data=_decode_data,
+    meta=_decode_meta,
+    run_id=lambda one: one.meta.get("run_id"),
+    is_duplicate=lambda _: False,
+)
+_fill_on_demand(CheckedDraft, data=_decode_data, meta=_decode_meta)
+
+
+blank_draft: Any = CheckedDraft.__new__
+"""Return a draft with nothing in it, given the class: for who fills every slot."""
 
 
 def make_event(  # noqa: PLR0917
@@ -171,7 +243,7 @@ def make_event(  # noqa: PLR0917
     is_duplicate: bool = False,  # noqa: FBT001, FBT002
 ) -> Event:
     """Return an event from the JSON text of its data and meta, which are decoded on demand."""
-    event = _BlankEvent()
+    event: Any = _BlankEvent()
     event.seq = seq
     event.ts = ts
     event.type = type
@@ -180,7 +252,8 @@ def make_event(  # noqa: PLR0917
     event.id = id
     event.make_current = make_current
     event.store_permanently = store_permanently
-    event.is_duplicate = is_duplicate
+    if is_duplicate:
+        event.is_duplicate = True
     event.__class__ = Event
     return event  # type: ignore[no-any-return]
 
@@ -196,7 +269,7 @@ def make_checked_draft(  # noqa: PLR0917
     store_permanently: bool = True,  # noqa: FBT001, FBT002
 ) -> CheckedDraft:
     """Return a checked draft from the JSON text of its data and meta."""
-    draft = _BlankDraft()
+    draft: Any = blank_draft(CheckedDraft)
     draft.ts = ts
     draft.type = type
     draft._data_json = data_json  # noqa: SLF001
@@ -205,8 +278,6 @@ def make_checked_draft(  # noqa: PLR0917
     draft.id = id
     draft.make_current = make_current
     draft.store_permanently = store_permanently
-    draft.is_duplicate = False
-    draft.__class__ = CheckedDraft
     return draft  # type: ignore[no-any-return]
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from telemetry_core.clock import Stamper
-from telemetry_core.events import EMPTY_META, CheckedDraft, make_checked_draft
+from telemetry_core.events import EMPTY_META
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from telemetry_core.events import CheckedDraft
     from telemetry_core.runs import Run
-    from telemetry_core.validation import Checked
 
 
 class Router:
@@ -24,11 +24,13 @@ class Router:
     Used by one thread at a time, the one that appends.
     """
 
-    __slots__ = ("_run_id", "_run_meta", "_site_types", "_stamp", "active_run")
+    __slots__ = ("_ms", "_run_id", "_run_meta", "_site_types", "_stamp", "_ts", "active_run")
 
     def __init__(self, site_types: Iterable[str]) -> None:
         self._site_types = frozenset(site_types)
         self._stamp = Stamper()
+        self._ms: int | None = None
+        self._ts = ""
         self.set_active_run(None)
 
     def set_active_run(self, run: Run | None) -> None:
@@ -37,24 +39,23 @@ class Router:
         self._run_id = None if run is None else run.run_id
         self._run_meta = EMPTY_META if run is None else orjson.dumps({"run_id": run.run_id})
 
-    def route(self, checked: Checked, now_ns: int) -> CheckedDraft:
-        """Return the draft to store for what was *checked*, recorded at *now_ns*."""
-        type_, data_json, ts, meta, make_current, store_permanently, to_site, event_id = checked
+    def route(self, draft: Any, now_ns: int) -> CheckedDraft:
+        """Give *draft*, recorded at *now_ns*, its stream and its time, and return it."""
+        if draft.ts is None:
+            ms = now_ns // 1_000_000
+            if ms != self._ms:
+                self._ms = ms
+                self._ts = self._stamp(now_ns)
+            draft.ts = self._ts
         run_id = self._run_id
-        meta_json = self._run_meta
-        if run_id is not None and (to_site or type_ in self._site_types):
-            run_id = None
-            meta_json = EMPTY_META
-        if meta:
-            meta_json = _meta_json(meta, run_id)
-        if ts is None:
-            ts = self._stamp(now_ns)
-        return make_checked_draft(
-            ts, type_, data_json, meta_json, run_id, event_id, make_current, store_permanently
+        if run_id is None or draft._to_site or draft.type in self._site_types:  # noqa: SLF001
+            draft.run_id = None
+            return draft  # type: ignore[no-any-return]
+        draft.run_id = run_id
+        meta_json = draft._meta_json  # noqa: SLF001
+        draft._meta_json = (  # noqa: SLF001
+            self._run_meta
+            if meta_json == EMPTY_META
+            else b"%b,%b" % (meta_json[:-1], self._run_meta[1:])
         )
-
-
-def _meta_json(meta: dict[str, object], run_id: str | None) -> bytes:
-    # The run's id is ours to say: a writer's own would let an event pretend to belong to a run.
-    kept = {key: value for key, value in meta.items() if key != "run_id"}
-    return orjson.dumps(kept if run_id is None else {**kept, "run_id": run_id})
+        return draft  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -49,8 +49,10 @@ class Capabilities:
     max_event_bytes: int = 256 * 1024
 
 
-def _types(types: str | Sequence[str]) -> tuple[str, ...]:
-    return (types,) if isinstance(types, str) else tuple(types)
+def _types(types: str | Iterable[str]) -> tuple[str, ...]:
+    given: Any = types
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    return (given,) if is_one else tuple(given)
 
 
 @frozen(kw_only=True)
@@ -79,26 +81,15 @@ class Selection:
     until_ns: int | None = field(init=False, repr=False, eq=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        problems = []
+        problems = [*_wrong_values(self), *_wrong_together(self)]
         for name in ("since", "until"):
             when = getattr(self, name)
             try:
                 ns = None if when is None else instant_ns(when)
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 problems.append(Problem(f"$.{name}", str(error)))
             else:
                 object.__setattr__(self, f"{name}_ns", ns)
-        for name in ("after", "limit", "last"):
-            number = getattr(self, name)
-            if number is not None and (type(number) is not int or number < 0):
-                problems.append(Problem(f"$.{name}", f"{number!r} is no whole number from 0 on"))
-        if self.stream not in (None, "site"):
-            message = f"{self.stream!r} is no stream; use 'site', or run=ID for a run's stream"
-            problems.append(Problem("$.stream", message))
-        if self.run is not None and self.stream is not None:
-            problems.append(Problem("$.run", "give either stream or run, not both"))
-        if self.limit is not None and self.last is not None:
-            problems.append(Problem("$.last", "give either limit or last, not both"))
         if problems:
             raise InvalidSelectionError(problems)
 
@@ -108,7 +99,10 @@ class Selection:
             return False
         if self.since_ns is None and self.until_ns is None:
             return True
-        ns = instant_ns(event.ts)
+        try:
+            ns = instant_ns(event.ts)
+        except ValueError:  # a storage may hold what no recorder of ours wrote
+            return False
         return (self.since_ns is None or ns >= self.since_ns) and (
             self.until_ns is None or ns < self.until_ns
         )
@@ -118,6 +112,28 @@ class Selection:
         if self.run is not None:
             return event.run_id == self.run
         return self.stream is None or event.run_id is None
+
+
+def _wrong_values(selection: Selection) -> Iterator[Problem]:
+    for name in ("after", "limit", "last"):
+        number = getattr(selection, name)
+        if number is not None and (type(number) is not int or number < 0):
+            yield Problem(f"$.{name}", f"{number!r} is no whole number from 0 on")
+    for type_ in selection.types:
+        if not isinstance(type_, str):
+            yield Problem("$.types", f"{type_!r:.100} is no type; give text")
+    if not isinstance(selection.run, str | None):
+        yield Problem("$.run", f"{selection.run!r:.100} is no run id; give text")
+    if selection.stream not in (None, "site"):
+        message = f"{selection.stream!r} is no stream; use 'site', or run=ID for a run's stream"
+        yield Problem("$.stream", message)
+
+
+def _wrong_together(selection: Selection) -> Iterator[Problem]:
+    if selection.run is not None and selection.stream is not None:
+        yield Problem("$.run", "give either stream or run, not both")
+    if selection.limit is not None and selection.last is not None:
+        yield Problem("$.last", "give either limit or last, not both")
 
 
 EVERYTHING = Selection()
@@ -144,10 +160,10 @@ class Storage(ABC):
     """
     The place where events, current values and runs are kept.
 
-    What changes it (`append`, `start_run`, `finish_run`, `flush`, `close`) is called by one thread
-    at a time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`) may be called from
-    any thread meanwhile and sees whole batches. A storage is required to have `append`, `read`,
-    `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default here.
+    What changes it (`append`, `start_run`, `finish_run`, `close`) is called by one thread at a
+    time; what reads it (`read`, `current`, `runs`, `active_run`, `wait`), and `flush`, may be
+    called from any thread meanwhile and sees whole batches. A storage is required to have `append`,
+    `read`, `start_run`, `finish_run`, `runs` and `close`; the rest has a slow and right default.
 
     An error derived from `StorageError` says that nothing was kept, except `OutcomeUnknownError`.
     Whoever gets an event may change its data and meta; what is stored stays as it is. Each promise
@@ -185,6 +201,17 @@ class Storage(ABC):
             StorageClosedError: It was closed before.
             OutcomeUnknownError: Nobody can say whether the batch was kept.
         """
+
+    def append_one(self, draft: CheckedDraft, recorded_ns: int) -> Event:
+        """
+        Keep one draft as `append` keeps a batch, and return its event.
+
+        For a storage that does this often enough for a list around it to matter.
+
+        Raises:
+            StorageError: As for `append`.
+        """
+        return self.append((draft,), recorded_ns)[0]
 
     @abstractmethod
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
@@ -272,6 +299,14 @@ class Storage(ABC):
                 return max((event.seq for event in self.read()), default=0)
             time.sleep(_POLL_S if left is None else min(_POLL_S, left))
 
+    def removed_through(self) -> int:
+        """
+        Return the highest seq that was taken out of the history to make room, 0 if none was.
+
+        A follower whose cursor lies before it may have missed events.
+        """
+        return 0
+
     def flush(self) -> None:
         """
         Make everything appended so far survive a power cut.
@@ -292,11 +327,18 @@ class Storage(ABC):
 
     def replicate(self, events: Sequence[Event]) -> None:
         """
-        Keep *events* under the seqs they carry; those kept before are passed over.
+        Keep *events* under the seqs they carry, all or none; those kept before are passed over.
+
+        They are in ascending seq. Each goes to the stream it belongs to; its run is active, as for
+        `append`. An event is made current as its writer asked, unless one of a higher seq is; one
+        with `store_permanently` false does only that. Numbers given later are above all of them.
+        A call without events tells whether this storage can replicate.
 
         Raises:
             UnsupportedError: This storage gives its own numbers only.
             IdConflictError: A seq is taken by another event.
+            NoActiveRunError: An event belongs to a run that is not active.
+            StorageError: As for `append`.
         """
         raise UnsupportedError(type(self).__name__, "take events with given seqs")
 
@@ -326,7 +368,16 @@ def duplicate_of(draft: CheckedDraft, event: Event) -> Event:
 
 
 def _is_same_json(one: bytes, other: bytes) -> bool:
-    return one == other or orjson.loads(one) == orjson.loads(other)
+    return one == other or _is_same(orjson.loads(one), orjson.loads(other))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are one in JSON: to Python 1 equals True, to JSON it does not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def run_id_after(run_ids: Iterator[str] | Sequence[str]) -> str:

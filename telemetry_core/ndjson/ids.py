@@ -2,45 +2,101 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+import logging
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
-from telemetry_core.storage import duplicate_of
+import orjson
+
+from telemetry_core.ndjson.layout import FILE_MODE, write_all, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from telemetry_core.events import CheckedDraft, Event
+log = logging.getLogger(__name__)
 
-MAX_EVENTS = 10_000
-MAX_BYTES = 16 * 1024 * 1024
+MAX_IDS: Final = 50_000
+"""So many of the latest events that had an id are remembered, also across a restart."""
 
 
 class Ids:
-    """The latest 10,000 events that had an id, or the latest 16 MiB of them."""
+    """
+    Which seq belongs to an id, for the latest `MAX_IDS` of them.
 
-    def __init__(self, events: Iterable[Event]) -> None:
-        self._events: OrderedDict[str, Event] = OrderedDict()
-        self._bytes = 0
-        for event in sorted(events, key=lambda event: event.seq):
-            self.add(event)
+    They are written to a file of their own at each checkpoint; those after it are found in the
+    lines that the checkpoint does not cover.
+    """
 
-    def add(self, event: Event) -> None:
-        """Remember *event*, and forget the oldest when there are too many."""
-        if event.id is None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seqs: dict[str, int] = {}
+        self._unsaved: deque[tuple[int, str]] = deque()
+        self._lines = 0
+        self._load()
+
+    def add(self, event_id: str, seq: int) -> None:
+        """Remember *event_id*, and forget the oldest when there are too many."""
+        if self._seqs.get(event_id) == seq:
             return
-        self._events[event.id] = event
-        self._bytes += len(event.data_json)
-        while len(self._events) > MAX_EVENTS or self._bytes > MAX_BYTES:
-            _, oldest = self._events.popitem(last=False)
-            self._bytes -= len(oldest.data_json)
+        self._seqs[event_id] = seq
+        self._unsaved.append((seq, event_id))
+        if len(self._seqs) > MAX_IDS:
+            del self._seqs[next(iter(self._seqs))]
 
-    def known(self, draft: CheckedDraft) -> Event | None:
-        """
-        Return the event stored under the id of *draft*, marked as a duplicate, or `None`.
+    def seq_of(self, event_id: str) -> int | None:
+        """Return the seq of the event stored under *event_id*, or `None`."""
+        return self._seqs.get(event_id)
 
-        Raises:
-            IdConflictError: It is another event.
-        """
-        event = self._events.get(draft.id or "")
-        return None if event is None else duplicate_of(draft, event)
+    def forget(self, event_id: str) -> None:
+        """Let go of an id whose event is not there any more."""
+        self._seqs.pop(event_id, None)
+
+    def save(self) -> None:
+        """Write down what was added, safe from a power cut; ids may be added meanwhile."""
+        new = [self._unsaved.popleft() for _ in range(len(self._unsaved))]
+        if not new:
+            return
+        try:
+            if self._lines + len(new) > 2 * MAX_IDS:
+                kept = [(seq, event_id) for event_id, seq in self._seqs.copy().items()]
+                write_whole(self._path, _lines(kept))
+                self._lines = len(kept)
+            else:
+                self._append(_lines(new))
+                self._lines += len(new)
+        except OSError:
+            self._unsaved.extendleft(reversed(new))
+            raise
+
+    def _append(self, lines: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self._path, flags, FILE_MODE)
+        try:
+            # A line break first: what an interrupted write left behind spoils no line of this one.
+            write_all(fd, b"\n" + lines)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+
+    def _load(self) -> None:
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        self._lines = len(lines)
+        for line in lines[-2 * MAX_IDS :]:
+            try:
+                seq, event_id = orjson.loads(line)
+                self._seqs.pop(event_id, None)
+                self._seqs[event_id] = int(seq)
+            except (ValueError, TypeError):
+                if line:
+                    log.warning("a damaged line in %s was passed over", self._path)
+        for event_id in list(self._seqs)[:-MAX_IDS]:
+            del self._seqs[event_id]
+
+
+def _lines(ids: Iterable[tuple[int, str]]) -> bytes:
+    return b"".join(orjson.dumps(one) + b"\n" for one in ids)

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from telemetry_core.errors import InvalidRunError, Problem
 from telemetry_core.runs import check_run_id
@@ -32,6 +33,8 @@ class Layout:
         self.lock = self.private / "lock"
         self.reserved_seq = self.private / "seq"
         self.checkpoint = self.private / "checkpoint.json"
+        self.ids = self.private / "ids.ndjson"
+        self.removed = self.private / "removed.ndjson"
         self.torn = self.private / "torn"
 
     def site_file(self, day: str) -> Path:
@@ -46,6 +49,10 @@ class Layout:
             if match and entry.is_file(follow_symlinks=False):
                 found.append((match[1], Path(entry.path)))
         return sorted(found)
+
+    def index_of(self, path: Path) -> Path:
+        """Return the file that holds the sparse index of the lines in *path*."""
+        return self.private / "index" / f"{flat_name(self.relative(path))}.index"
 
     def relative(self, path: Path) -> str:
         """Return *path* as text relative to the site directory."""
@@ -88,6 +95,11 @@ class Layout:
         return path
 
 
+def flat_name(relative: str) -> str:
+    """Return the path *relative* as one file name, which no other path gives."""
+    return quote(relative, safe="")
+
+
 def make_directory(path: Path) -> None:
     """Make *path* and the directories above it, each of them safe from a power cut."""
     missing = [path, *path.parents]
@@ -115,14 +127,19 @@ def write_whole(path: Path, content: bytes) -> None:
         FILE_MODE,
     )
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
+        write_all(fd, content)
         os.fsync(fd)
     finally:
         os.close(fd)
     temporary.replace(path)
     sync_directory(path.parent)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write *content* completely, in as many pieces as the system takes."""
+    written = os.write(fd, content)
+    while written < len(content):
+        written += os.write(fd, memoryview(content)[written:])
 
 
 def _refused(directory: str, why: str) -> InvalidRunError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
-from telemetry_core.events import EMPTY_META, Event, make_event
+from telemetry_core.events import Event, _BlankEvent, make_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,149 +16,228 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 256 * 1024
+PIECE: Final = 128 * 1024
+"""How many bytes of a file are looked at together."""
+
+_KNOWN_TYPES_KEPT = 10_000
+
+
+class _TypeTexts(dict[str, bytes]):
+    """The names of types as JSON text, each encoded once."""
+
+    def __missing__(self, name: str) -> bytes:
+        text = orjson.dumps(name)
+        if len(self) < _KNOWN_TYPES_KEPT:
+            self[name] = text
+        return text
 
 
 class LineEncoder:
-    """Makes the line of an event; the names of types are encoded once."""
+    """Makes the line of an event."""
 
     __slots__ = ("_types",)
 
     def __init__(self) -> None:
-        self._types: dict[str, bytes] = {}
+        self._types = _TypeTexts()
 
-    def __call__(self, event: Event) -> bytes:
-        """Return *event* as it stands in a file, with its line break."""
-        type_json = self._types.get(event.type)
-        if type_json is None:
-            type_json = orjson.dumps(event.type)
-            if len(self._types) < 10_000:  # noqa: PLR2004
-                self._types[event.type] = type_json
-        line = b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b' % (
-            event.seq,
+    def line_of(self, event: Any, seq: int) -> bytes:
+        """Return *event*, or a checked draft, under *seq* as it stands in a file."""
+        if event.id is None and event.make_current:
+            return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b}\n' % (
+                seq,
+                event.ts.encode(),
+                self._types[event.type],
+                event._data_json,  # noqa: SLF001
+                event._meta_json,  # noqa: SLF001
+            )
+        extra = b"" if event.id is None else b',"id":' + orjson.dumps(event.id)
+        if not event.make_current:
+            extra += b',"current":false'
+        return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b%b}\n' % (
+            seq,
             event.ts.encode(),
-            type_json,
+            self._types[event.type],
             event._data_json,  # noqa: SLF001
             event._meta_json,  # noqa: SLF001
+            extra,
         )
-        if event.id is not None:
-            line += b',"id":' + orjson.dumps(event.id)
-        if not event.make_current:
-            line += b',"current":false'
-        return line + b"}\n"
+
+
+class Line(msgspec.Struct, gc=False):
+    """What stands in a line. Decoded by msgspec, as many lines at once as there are."""
+
+    seq: int
+    ts: str
+    type: str
+    data: Any
+    meta: dict[str, Any] | None = None
+    id: str | None = None
+    current: bool | None = True
+
+    def event(self) -> Event:
+        """Return the event that this is."""
+        event: Any = _BlankEvent()
+        event.seq = self.seq
+        event.ts = self.ts
+        event.type = self.type
+        event.data = self.data
+        event.meta = self.meta or {}
+        event.id = self.id
+        event.make_current = self.current is not False
+        event.store_permanently = True
+        event.__class__ = Event
+        return event  # type: ignore[no-any-return]
 
 
 class DamagedLineError(ValueError):
     """The line is no event."""
 
 
-def parse_line(line: bytes) -> Event:
+_decoder = msgspec.json.Decoder(Line)
+_DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def parse(text: bytes) -> Line:
     """
-    Return the event in *line*.
+    Return the line that *text* is.
 
     Raises:
-        DamagedLineError: There is none.
+        DamagedLineError: It is no event.
     """
     try:
-        return event_of(orjson.loads(line))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        return _decoder.decode(text)
+    except _DAMAGED as error:
         raise DamagedLineError(str(error)) from None
 
 
-def event_of(values: dict[str, Any]) -> Event:
+def parse_lines(path: Path, offset: int, block: bytes) -> list[Line]:
+    """Return the lines in *block*, from *offset* of the file *path* on; damage is logged."""
+    try:
+        lines = _decoder.decode_lines(block)
+    except _DAMAGED:
+        return list(_undamaged(path, offset, block))
+    return lines if len(lines) == block.count(b"\n") else list(_undamaged(path, offset, block))
+
+
+def _undamaged(path: Path, offset: int, block: bytes) -> Iterator[Line]:
+    for text in block.split(b"\n"):
+        try:
+            yield parse(text)
+        except DamagedLineError as error:
+            tell_damage(path, offset, text, error)
+        offset += len(text) + 1
+
+
+def read_blocks(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """
-    Return the event whose fields are *values*, as they stand in a line.
+    Yield the file *path* from *start* up to *end* in blocks of whole lines, with their offsets.
 
-    Raises:
-        DamagedLineError: They are no event's.
-        KeyError, TypeError, AttributeError: Likewise.
-    """
-    seq, ts, type_, data = values["seq"], values["ts"], values["type"], values["data"]
-    meta = values.get("meta") or {}
-    if type(seq) is not int or type(ts) is not str or type(type_) is not str:
-        message = "seq, ts or type is of the wrong kind"
-        raise DamagedLineError(message)
-    if type(meta) is not dict:
-        message = "meta is no object"
-        raise DamagedLineError(message)
-    return Event(
-        seq,
-        ts,
-        type_,
-        data,
-        meta,
-        values.get("id"),
-        values.get("current", True) is not False,
-    )
-
-
-def read_lines(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """
-    Yield the whole lines of the file *path* with their offsets, from *start* on.
-
-    A last line without a line break is left out: it is being written, or torn. A file that is not
-    there has no lines. Memory stays bounded, except for the longest line.
+    Both stand at the beginning of a line. A last line without a line break is left out: it is
+    being written, or torn. A file that is not there has no lines. Memory stays bounded, except for
+    the longest line.
     """
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=0)
     except FileNotFoundError:
         return
     with file:
         file.seek(start)
-        offset = start
+        offset = at = start
         rest = b""
-        while block := file.read(_BLOCK):
-            lines = (rest + block).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
-                yield offset, line
-                offset += len(line) + 1
+        while end is None or at < end:
+            piece = file.read(PIECE if end is None else min(PIECE, end - at))
+            if not piece:
+                return
+            at += len(piece)
+            cut = piece.rfind(b"\n") + 1
+            if not cut:
+                rest += piece
+                continue
+            yield offset, rest + piece[:cut]
+            rest = piece[cut:]
+            offset = at - len(rest)
 
 
-def read_events(path: Path, start: int = 0) -> Iterator[tuple[int, Event]]:
-    """Yield the events of the file *path* with the offset after each; damage is logged."""
-    for offset, line in read_lines(path, start):
-        try:
-            event = parse_line(line)
-        except DamagedLineError as error:
-            if line.strip():
-                log.warning(
-                    "damaged line in %s at offset %d, %d bytes, passed over: %s",
-                    path,
-                    offset,
-                    len(line),
-                    error,
-                )
-            continue
-        yield offset + len(line) + 1, event
+def read_events(path: Path, start: int = 0, end: int | None = None) -> Iterator[Event]:
+    """Yield the events of the file *path* between two offsets; damage is logged."""
+    for offset, block in read_blocks(path, start, end):
+        for line in parse_lines(path, offset, block):
+            yield line.event()
+
+
+def backwards(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """
+    Yield the lines between two offsets of the file *path* with their offsets, the last one first.
+
+    Both offsets stand behind a line break, or at the beginning of the file.
+    """
+    with path.open("rb", buffering=0) as file:
+        at = end - 1
+        rest = b""
+        while at > start:
+            begin = max(start, at - PIECE)
+            file.seek(begin)
+            rest, *lines = (file.read(at - begin) + rest).split(b"\n")
+            position = begin + len(rest) + 1 + sum(len(line) + 1 for line in lines)
+            for line in reversed(lines):
+                position -= len(line) + 1
+                yield position, line
+            at = begin
+        if at == start and end > start:
+            yield start, rest
+
+
+def end_of_lines(path: Path) -> int:
+    """Return the offset behind the last line break of the file *path*, 0 if there is none."""
+    with path.open("rb", buffering=0) as file:
+        at = file.seek(0, 2)
+        while at > 0:
+            begin = max(0, at - PIECE)
+            file.seek(begin)
+            found = file.read(at - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            at = begin
+    return 0
+
+
+def tell_damage(path: Path, offset: int, line: bytes, error: Exception) -> None:
+    """Log that the *line* at *offset* of the file *path* is no event; an empty line is nothing."""
+    if line.strip():
+        log.warning(
+            "damaged line in %s at offset %d, %d bytes, passed over: %s",
+            path,
+            offset,
+            len(line),
+            error,
+        )
 
 
 def first_event(path: Path) -> Event | None:
     """Return the first event in the file *path*, or `None`."""
-    return next((event for _, event in read_events(path)), None)
+    try:
+        with path.open("rb") as file:
+            for text in file:
+                try:
+                    return parse(text).event() if text.endswith(b"\n") else None
+                except DamagedLineError:
+                    continue
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def last_event(path: Path) -> Event | None:
     """Return the last event in the file *path*, found from its end, or `None`."""
     try:
-        with path.open("rb") as file:
-            end = file.seek(0, 2)
-            span = 64 * 1024
-            while True:
-                start = max(0, end - span)
-                file.seek(start)
-                lines = file.read(end - start).split(b"\n")
-                # The first piece may be the end of a line, the last one is not finished.
-                for line in reversed(lines[0 if start == 0 else 1 : -1]):
-                    try:
-                        return parse_line(line)
-                    except DamagedLineError:
-                        continue
-                if start == 0:
-                    return None
-                span *= 4
+        for _, text in backwards(path, 0, end_of_lines(path)):
+            try:
+                return parse(text).event()
+            except DamagedLineError:
+                continue
     except FileNotFoundError:
-        return None
+        pass
+    return None
 
 
 def stored_line(event: Event) -> dict[str, Any]:
@@ -177,14 +257,19 @@ def stored_line(event: Event) -> dict[str, Any]:
 
 
 def from_stored(values: dict[str, Any]) -> Event:
-    """Return the event that `stored_line` made *values* of."""
-    event = event_of(values)
+    """
+    Return the event that `stored_line` made *values* of.
+
+    Raises:
+        ValueError: They are no event's.
+    """
+    event = msgspec.convert(values, Line).event()
     return make_event(
         event.seq,
         event.ts,
         event.type,
         event.data_json,
-        event.meta_json or EMPTY_META,
+        event.meta_json,
         event.id,
         store_permanently=values.get("stored", True),
     )

@@ -13,23 +13,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def take_lock(path: Path, place: str) -> int:
+class Lock:
     """
-    Return the descriptor that holds the lock at *path*; closing it lets go, as does a kill -9.
+    An exclusive lock on a file that names its owner; the end of the process lets go of it.
 
     Raises:
         StorageInUseError: Another process holds it; the error carries its pid.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.pread(fd, 32, 0).strip()
-        os.close(fd)
-        raise StorageInUseError(place, int(text) if text.isdigit() else None) from None
-    except BaseException:
-        os.close(fd)
-        raise
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
-    return fd
+
+    def __init__(self, path: Path, place: str) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _pid_in(self._fd)
+            os.close(self._fd)
+            raise StorageInUseError(place, pid) from None
+        except BaseException:
+            os.close(self._fd)
+            raise
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+
+    def is_held(self) -> bool:
+        """Whether the file that is locked still stands at its path."""
+        try:
+            there, ours = self._path.lstat(), os.fstat(self._fd)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        os.close(self._fd)
+
+
+def _pid_in(fd: int) -> int | None:
+    text = os.pread(fd, 32, 0).strip()
+    return int(text) if text.isdigit() else None

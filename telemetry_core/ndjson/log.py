@@ -6,17 +6,20 @@ import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from telemetry_core.errors import StorageError, StorageFullError, StorageUnavailableError
-from telemetry_core.ndjson.layout import FILE_MODE, sync_directory
+from telemetry_core.errors import OutcomeUnknownError, StorageFullError, StorageUnavailableError
+from telemetry_core.ndjson.layout import FILE_MODE, sync_directory, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from telemetry_core.errors import StorageError
+
+_write = os.write
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Counts(NamedTuple):
-    """How many events a file holds, and the first and last seq of them."""
+    """How many events a stream holds, and the first and last seq of them."""
 
     events: int = 0
     first_seq: int | None = None
@@ -30,29 +33,37 @@ class Counts(NamedTuple):
 
 class Log:
     """
-    An open file that lines are appended to, and what is known of its content.
+    An open file that lines are appended to.
 
-    `size` is the length of the whole lines in it, in bytes. When a write fails the file is cut
-    back to that length; if even this fails, `is_broken` is set and it must not be written again.
-    `counts` is replaced as a whole, so that another thread never sees half of a change.
+    `size` is the length in bytes of the lines that are accounted for: whoever writes adds to it
+    once current values and ids know them too. When a write fails the file is cut back to that
+    length; while even this fails, `is_broken` is set and it must not be written again. `seen` is
+    the size at which it last stood at its path.
     """
 
-    __slots__ = ("counts", "fd", "is_broken", "is_dirty", "path", "size")
+    __slots__ = ("_identity", "_name", "fd", "is_broken", "is_dirty", "path", "seen", "size")
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = os.fspath(path)
         is_new = not path.exists()
         self.fd = os.open(
             path,
-            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW,
+            os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW,
             FILE_MODE,
         )
-        self.size = os.fstat(self.fd).st_size
-        self.counts = Counts()
-        self.is_dirty = False
+        try:
+            facts = os.fstat(self.fd)
+            if is_new:
+                sync_directory(path.parent)
+        except BaseException:
+            os.close(self.fd)
+            raise
+        self._identity = (facts.st_dev, facts.st_ino)
+        self.size = self.seen = facts.st_size
+        # What an earlier process wrote may never have been synced.
+        self.is_dirty = self.size > 0
         self.is_broken = False
-        if is_new:
-            sync_directory(path.parent)
 
     def write(self, block: bytes) -> None:
         """
@@ -62,30 +73,55 @@ class Log:
             StorageFullError: There is no room.
             StorageUnavailableError: It cannot be written.
         """
-        try:
-            written = os.write(self.fd, block)
-            while written < len(block):
-                written += os.write(self.fd, memoryview(block)[written:])
-        except OSError as error:
-            self.cut_back(self.size)
-            raise storage_error(self.path, error) from error
-        self.size += written
         self.is_dirty = True
-
-    def cut_back(self, size: int) -> None:
-        """Cut the file to *size*, so that what was written behind it is gone."""
         try:
-            os.ftruncate(self.fd, size)
+            written = _write(self.fd, block)
+            if written < len(block):
+                write_all(self.fd, block[written:])
+        except OSError as error:
+            self.cut_back()
+            raise storage_error(self.path, error) from error
+
+    def cut_back(self) -> None:
+        """Cut the file to its `size`, so that what was written behind it is gone."""
+        try:
+            os.ftruncate(self.fd, self.size)
+            self.is_broken = False
         except OSError:
             self.is_broken = True
-        self.size = size
+
+    def is_as_left(self) -> bool:
+        """Whether the file still stands at its path, with the size that it was given here."""
+        try:
+            facts = os.lstat(self._name)
+        except OSError:
+            return False
+        if facts.st_size != self.size or not self.is_same_file(facts):
+            return False
+        self.seen = self.size
+        return True
+
+    def is_same_file(self, facts: os.stat_result) -> bool:
+        """Whether *facts* are those of the open file, whatever its size."""
+        return (facts.st_dev, facts.st_ino) == self._identity
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes between two offsets, also when the file has no name any more."""
+        parts = []
+        while start < end:
+            part = os.pread(self.fd, end - start, start)
+            if not part:
+                break
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
 
     def sync(self) -> None:
         """
         Make what was written survive a power cut.
 
         Raises:
-            StorageUnavailableError: It may not; the file must not be written again, because the
+            OutcomeUnknownError: It may not; the file must not be written again, because the
                 system has forgotten which pages were not written.
         """
         if not self.is_dirty:
@@ -94,8 +130,8 @@ class Log:
         try:
             os.fdatasync(self.fd)
         except OSError as error:
-            self.is_broken = True
-            raise storage_error(self.path, error) from error
+            reason = f"it could not be synced: {error.strerror or error}"
+            raise OutcomeUnknownError(str(self.path), reason) from error
 
     def close(self) -> None:
         """Let go of the file."""

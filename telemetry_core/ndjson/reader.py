@@ -1,123 +1,224 @@
-"""Reading the history: which files hold what is selected, merged into one order of seq."""
+"""Reading the history: which parts of which files hold what is selected, in one order of seq."""
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
+from telemetry_core.clock import NS, format_ts
+from telemetry_core.ndjson.index import Span
 from telemetry_core.ndjson.layout import RUN_LINES
-from telemetry_core.ndjson.lines import first_event, last_event, read_events
-from telemetry_core.ndjson.runfile import read_run
+from telemetry_core.ndjson.lines import (
+    DamagedLineError,
+    backwards,
+    end_of_lines,
+    first_event,
+    parse,
+    parse_lines,
+    read_blocks,
+    tell_damage,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from telemetry_core.events import Event
+    from telemetry_core.ndjson.index import Indexes
     from telemetry_core.ndjson.layout import Layout
+    from telemetry_core.ndjson.lines import Line
+    from telemetry_core.ndjson.runfile import RunFiles
     from telemetry_core.storage import Selection
 
+_WHOLE = Span(0, None)
+_UNKNOWN = 2**64
 
-def read(layout: Layout, selection: Selection, through: int) -> Iterator[Event]:
-    """
-    Yield what *selection* asks for, in ascending seq, up to the seq *through*.
 
-    That bound makes the answer whole: everything up to it was in the files before the first one
-    was looked at, whatever is appended meanwhile.
-    """
-    events = _within(_merged(layout, selection), selection, through)
-    if selection.last is not None:
-        yield from deque(events, maxlen=selection.last)
-        return
-    if selection.limit == 0:
-        return
-    for count, event in enumerate(events, 1):
-        yield event
-        if count == selection.limit:
+class Reader:
+    """Finds events in the files of one site directory. For any number of threads."""
+
+    def __init__(self, layout: Layout, run_files: RunFiles, indexes: Indexes) -> None:
+        self._layout = layout
+        self._run_files = run_files
+        self._indexes = indexes
+
+    def read(self, selection: Selection, through: int) -> Iterator[Event]:
+        """
+        Yield what *selection* asks for, in ascending seq, up to the seq *through*.
+
+        That bound makes the answer whole: everything up to it was in the files before the first
+        one was looked at, whatever is appended meanwhile.
+        """
+        search = _Search(selection, through)
+        if selection.last is not None:
+            return self._last(search, selection.last)
+        streams = [
+            (one.first_seq, self._forward(one.paths, search)) for one in self._streams(search)
+        ]
+        return itertools.islice(_merged(streams), selection.limit)
+
+    def _streams(self, search: _Search) -> Iterator[_Stream]:
+        """Yield the selected streams that may hold what is searched."""
+        selection = search.selection
+        if selection.run is None:
+            yield _Stream([path for _, path in self._layout.site_files()])
+        if selection.stream is not None:
             return
+        for directory, run in self._run_files.all():
+            if selection.run not in (None, run.run_id):
+                continue
+            paths = [directory / RUN_LINES]
+            # The facts of a run that is active, or was when its writer died, may be behind.
+            if run.is_active or run.first_seq is None or run.last_seq is None:
+                yield _Stream(paths, run.first_seq or 0)
+            elif run.last_seq > search.after:
+                yield _Stream(paths, run.first_seq, run.last_seq)
+
+    def _forward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
+        """Yield what is found in the files of one stream, which follow each other."""
+        for path in self._from(paths, search.after):
+            for span in self._spans(path, search):
+                for offset, block in read_blocks(path, span.start, span.end):
+                    for line in parse_lines(path, offset, block):
+                        if line.seq > search.through:
+                            return
+                        if search.wants(line):
+                            yield line.event()
+
+    def _from(self, paths: list[Path], after: int) -> list[Path]:
+        """Leave out the files whose successor begins at or before the cursor *after*."""
+        if not after:
+            return paths
+        for index in range(len(paths) - 1, 0, -1):
+            first = first_event(paths[index])
+            if first is not None and first.seq <= after:
+                return paths[index:]
+        return paths
+
+    def _spans(self, path: Path, search: _Search) -> list[Span]:
+        """Return the parts of a file that may hold what is searched."""
+        if not search.is_narrow:
+            return [_WHOLE]
+        try:
+            index = self._indexes.of(path)
+        except FileNotFoundError:
+            return []
+        start = index.start_after(search.after)
+        return index.spans(start, search.since_ms, search.until_ms)
+
+    def _last(self, search: _Search, count: int) -> Iterator[Event]:
+        streams = [
+            (-one.last_seq, self._backward(one.paths, search)) for one in self._streams(search)
+        ]
+        newest_first = list(itertools.islice(_merged(streams, -1), count))
+        yield from reversed(newest_first)
+
+    def _backward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
+        for path in reversed(paths):
+            try:
+                end = end_of_lines(path)
+                spans = self._spans(path, search)
+            except FileNotFoundError:
+                continue
+            for span in reversed(spans):
+                # Another process may have written lines since its end was looked for.
+                stop = end if span.end is None else min(end, span.end)
+                for offset, text in backwards(path, span.start, stop):
+                    try:
+                        line = parse(text)
+                    except DamagedLineError as error:
+                        tell_damage(path, offset, text, error)
+                        continue
+                    if line.seq <= search.through and search.wants(line):
+                        yield line.event()
+            if search.after and self._begins_before(path, search.after):
+                return
+
+    def _begins_before(self, path: Path, seq: int) -> bool:
+        first = first_event(path)
+        return first is not None and first.seq <= seq
 
 
-def last_stored_seq(layout: Layout) -> int:
-    """Return the highest seq in the files, as their last lines say."""
-    newest = [path for _, path in layout.site_files()[-1:]]
-    candidates = [*newest, *(one / RUN_LINES for one in layout.run_directories())]
-    ends = (last_event(path) for path in candidates)
-    return max((event.seq for event in ends if event is not None), default=0)
+@frozen
+class _Stream:
+    """The files of a stream in order, and the bounds of the seqs in them as far as known."""
+
+    paths: list[Path]
+    first_seq: int = 0
+    last_seq: int = _UNKNOWN
 
 
-def _within(events: Iterable[Event], selection: Selection, through: int) -> Iterator[Event]:
-    for event in events:
-        if event.seq > through:
-            return
-        if selection.matches(event):
-            yield event
+class _Search:
+    """What is looked for, in the form in which lines can be asked for it."""
+
+    def __init__(self, selection: Selection, through: int) -> None:
+        self.selection = selection
+        self.after = selection.after
+        self.through = through
+        self.since_ms = _ms(selection.since_ns)
+        self.until_ms = _ms(selection.until_ns)
+        self._types = frozenset(selection.types)
+        self._since = _bound(selection.since_ns, "")
+        self._until = _bound(selection.until_ns, "~")
+        self._has_times = selection.since_ns is not None or selection.until_ns is not None
+        self.is_narrow = self._has_times or bool(self.after)
+
+    def wants(self, line: Line) -> bool:
+        """Whether the event in *line* is looked for, its stream and `through` aside."""
+        if line.seq <= self.after or (self._types and line.type not in self._types):
+            return False
+        if not self._has_times:
+            return True
+        ts = line.ts
+        if ts[10:11] == "T" and ts[19:20] == "." and ts[-1:] == "Z":
+            return self._since <= ts[:-1] < self._until
+        return self.selection.matches(line.event())
 
 
-def _merged(layout: Layout, selection: Selection) -> Iterator[Event]:
-    """Yield the events of all selected streams by seq, opening each when its turn comes."""
-    streams: list[list[Path]] = []
-    if selection.run is None:
-        streams.append([path for _, path in layout.site_files()])
-    if selection.stream is None:
-        streams += [[directory / RUN_LINES] for directory in _run_directories(layout, selection)]
-    waiting = []
-    for number, paths in enumerate(streams):
-        rest = _from(paths, selection.after)
-        first = first_event(rest[0]) if rest else None
-        if first is not None:
-            waiting.append((first.seq, number, _chained(rest)))
+def _merged(streams: Iterable[tuple[int, Iterator[Event]]], direction: int = 1) -> Iterator[Event]:
+    """
+    Merge streams by seq, or against it with the *direction* -1.
+
+    Each comes with a bound before which it has nothing, and is opened when that is reached, so
+    that few files are open at a time.
+    """
+    waiting = [(bound, number, events) for number, (bound, events) in enumerate(streams)]
     if len(waiting) == 1:
         yield from waiting[0][2]
         return
-    yield from _merge_in_turn(sorted(waiting, key=lambda one: one[:2]))
-
-
-def _merge_in_turn(waiting: list[tuple[int, int, Iterator[Event]]]) -> Iterator[Event]:
-    """Merge streams sorted by their first seq; a stream is opened when that seq is reached."""
+    waiting.sort(key=lambda one: one[:2], reverse=True)
     heads: list[tuple[int, int, Event, Iterator[Event]]] = []
-    turn = 0
-    while heads or turn < len(waiting):
-        while turn < len(waiting) and (not heads or waiting[turn][0] <= heads[0][0]):
-            _, number, events = waiting[turn]
-            _push(heads, number, events)
-            turn += 1
+    while heads or waiting:
+        while waiting and (not heads or waiting[-1][0] <= heads[0][0]):
+            _, number, events = waiting.pop()
+            event = next(events, None)
+            if event is not None:
+                heapq.heappush(heads, (direction * event.seq, number, event, events))
         if heads:
-            _, number, event, events = heapq.heappop(heads)
+            _, number, event, events = heads[0]
             yield event
-            _push(heads, number, events)
+            following = next(events, None)
+            if following is None:
+                heapq.heappop(heads)
+            else:
+                heapq.heapreplace(heads, (direction * following.seq, number, following, events))
 
 
-def _push(
-    heads: list[tuple[int, int, Event, Iterator[Event]]], number: int, events: Iterator[Event]
-) -> None:
-    event = next(events, None)
-    if event is not None:
-        heapq.heappush(heads, (event.seq, number, event, events))
+def _ms(ns: int | None) -> int | None:
+    return None if ns is None else ns // 1_000_000
 
 
-def _run_directories(layout: Layout, selection: Selection) -> Iterator[Path]:
-    for directory in layout.run_directories():
-        if selection.run is None:
-            yield directory
-        else:
-            run = read_run(layout, directory)
-            if run is not None and run.run_id == selection.run:
-                yield directory
+def _bound(ns: int | None, otherwise: str) -> str:
+    """
+    Return an instant as text that compares with the times in lines as the instants do.
 
-
-def _from(paths: list[Path], after: int) -> list[Path]:
-    """Leave out the files whose successor begins at or before the cursor *after*."""
-    start = 0
-    for index in range(len(paths) - 1, 0, -1):
-        first = first_event(paths[index])
-        if first is not None and first.seq <= after:
-            start = index
-            break
-    return paths[start:]
-
-
-def _chained(paths: list[Path]) -> Iterator[Event]:
-    for path in paths:
-        for _, event in read_events(path):
-            yield event
+    A canonical time has three digits or more; the bound has as few as say the same, because a
+    text that goes on is greater than one that ends.
+    """
+    if ns is None:
+        return otherwise
+    digits = f"{ns % NS:09d}".rstrip("0").ljust(3, "0")
+    return f"{format_ts(ns)[:19]}.{digits}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCK = 1_000
-_MAX_BLOCK = 1_000_000
+MAX_BLOCK = 1_000_000
 _BUSY_S = 1.0
 
 
@@ -51,7 +51,7 @@ class Reservation:
                 return
             now = time.monotonic()
             is_busy = now - self._reserved_at < _BUSY_S
-            self._block = min(self._block * 2, _MAX_BLOCK) if is_busy else BLOCK
+            self._block = min(self._block * 2, MAX_BLOCK) if is_busy else BLOCK
             self._reserved_at = now
             self._write(seq + self._block)
 

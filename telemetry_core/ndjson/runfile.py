@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import asdict
 
-from telemetry_core.clock import format_ts
 from telemetry_core.codec import make_converter
 from telemetry_core.ndjson.layout import RUN_FACTS, RUN_LINES, write_whole
 from telemetry_core.ndjson.lines import first_event, last_event
 from telemetry_core.runs import LOST, Run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from telemetry_core.ndjson.layout import Layout
@@ -32,44 +32,68 @@ def write_run(directory: Path, run: Run) -> None:
 
 def read_run(layout: Layout, directory: Path) -> Run | None:
     """
-    Return the run kept in *directory*, or `None` if there is none that can be read.
+    Return the run kept in *directory*, or `None` if there is none.
 
-    A directory with lines but without `run.json` was left by an older program: its end was never
-    recorded, so the run counts as lost.
+    A directory with lines but without a `run.json` that can be read was left by an older program,
+    or was damaged: the end of the run is not known, so it counts as lost.
     """
     place = layout.relative(directory)
     try:
         facts: dict[str, Any] = orjson.loads((directory / RUN_FACTS).read_bytes())
         return _converter.structure({**facts, "directory": place}, Run)
     except FileNotFoundError:
-        return _run_without_facts(directory, place)
+        return _run_without_facts(directory, place, "no run.json: its end was never recorded")
     except Exception as error:  # noqa: BLE001  # whatever is in the file, it hides no other run
         log.warning("%s cannot be read: %s", directory / RUN_FACTS, error)
-        return None
+        return _run_without_facts(directory, place, "its run.json cannot be read")
 
 
-def _run_without_facts(directory: Path, place: str) -> Run | None:
+class RunFiles:
+    """The runs of a site directory; `run.json` is read again when it changed."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._known: dict[Path, tuple[tuple[int, int, int], Run]] = {}
+
+    def all(self) -> Iterator[tuple[Path, Run]]:
+        """Yield every run below the site directory, with its directory."""
+        for directory in self._layout.run_directories():
+            run = self._run_in(directory)
+            if run is not None:
+                yield directory, run
+
+    def in_order(self) -> list[Run]:
+        """Return every run below the site directory, in the order they were first started."""
+        return sorted((run for _, run in self.all()), key=lambda run: (run.started_at, run.run_id))
+
+    def _run_in(self, directory: Path) -> Run | None:
+        try:
+            facts = (directory / RUN_FACTS).stat()
+        except OSError:
+            return read_run(self._layout, directory)
+        version = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        known = self._known.get(directory)
+        if known is not None and known[0] == version:
+            return known[1]
+        run = read_run(self._layout, directory)
+        if run is not None:
+            self._known[directory] = (version, run)
+        return run
+
+
+def _run_without_facts(directory: Path, place: str, reason: str) -> Run | None:
     path = directory / RUN_LINES
     first, last = first_event(path), last_event(path)
-    try:
-        changed = format_ts(path.stat().st_mtime_ns)
-    except FileNotFoundError:
+    if first is None or last is None:
+        # Its start was interrupted before it became the active run.
         return None
     return Run(
         run_id=directory.name,
-        started_at=first.ts if first else changed,
-        stopped_at=last.ts if last else changed,
+        started_at=first.ts,
+        stopped_at=last.ts,
         status=LOST,
-        reason="no run.json: its end was never recorded",
+        reason=reason,
         directory=place,
-        first_seq=first.seq if first else None,
-        last_seq=last.seq if last else None,
-    )
-
-
-def all_runs(layout: Layout) -> list[Run]:
-    """Return every run below the site directory, in the order they were first started."""
-    found = (read_run(layout, directory) for directory in layout.run_directories())
-    return sorted(
-        (run for run in found if run is not None), key=lambda run: (run.started_at, run.run_id)
+        first_seq=first.seq,
+        last_seq=last.seq,
     )

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
 
+from telemetry_core.clock import system_clock
 from telemetry_core.errors import (
     StorageClosedError,
+    StorageError,
     StorageReadOnlyError,
     StorageUnavailableError,
 )
 from telemetry_core.events import copy_of
-from telemetry_core.ndjson import reader
+from telemetry_core.ndjson import runs
+from telemetry_core.ndjson.index import Indexes
 from telemetry_core.ndjson.keeper import Keeper
 from telemetry_core.ndjson.layout import Layout
 from telemetry_core.ndjson.log import storage_error
+from telemetry_core.ndjson.reader import Reader
 from telemetry_core.ndjson.recovery import recover
-from telemetry_core.ndjson.runfile import all_runs
+from telemetry_core.ndjson.retention import Retention, removed_through
+from telemetry_core.ndjson.runfile import RunFiles
 from telemetry_core.ndjson.settings import ALWAYS, NdjsonSettings
+from telemetry_core.ndjson.watch import Watch
 from telemetry_core.ndjson.writer import Writer
 from telemetry_core.storage import (
     EVERYTHING,
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
     from telemetry_core.events import CheckedDraft, Event
     from telemetry_core.runs import Run
 
-_POLL_S = 0.1
+_POLL_S = 0.05
 
 
 class NdjsonStorage(Storage):
@@ -48,24 +55,31 @@ class NdjsonStorage(Storage):
     the writing process has written.
     """
 
-    __slots__ = ("__weakref__", "_is_closed", "_keeper", "_layout", "_settings", "_writer")
-
     def __init__(self, settings: NdjsonSettings) -> None:
         self._settings = settings
         self._layout = Layout(settings.site_dir)
+        self._run_files = RunFiles(self._layout)
+        indexes = Indexes(self._layout)
+        self._reader = Reader(self._layout, self._run_files, indexes)
         self._is_closed = False
         self._writer: Writer | None = None
         self._keeper: Keeper | None = None
+        self._watch: Watch | None = None
+        self._watching = threading.Lock()
         try:
             if settings.read_only:
                 self._check_there()
+                self._watch = Watch(self._layout)
                 return
-            self._writer = Writer(self._layout, settings)
+            self._writer = Writer(self._layout, settings, self._run_files, self._reader)
         except OSError as error:
-            if error.__class__.__module__.startswith("telemetry_core"):
+            if isinstance(error, StorageError):
                 raise
             raise storage_error(settings.site_dir, error) from error
-        self._keeper = Keeper(self._writer, settings.sync_interval_s)
+        # The same call without the way through ours: it is made for every event.
+        self.append_one = self._writer.append_one  # type: ignore[method-assign]
+        retention = Retention(self._layout, settings, self._run_files, system_clock)
+        self._keeper = Keeper(self._writer, indexes, retention, settings.sync_interval_s)
         _writing.add(self)
 
     @property
@@ -87,38 +101,44 @@ class NdjsonStorage(Storage):
 
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
         self._check_open()
-        return reader.read(self._layout, selection, self._last_stored())
+        return self._reader.read(selection, self._last_stored())
+
+    def replicate(self, events: Sequence[Event]) -> None:
+        self._writing().replicate(events)
 
     def start_run(self, run: Run) -> Run:
-        return self._writing().start_run(run)
+        return runs.start_run(self._writing(), run)
 
     def finish_run(self, run: Run) -> Run:
-        return self._writing().finish_run(run)
+        return runs.finish_run(self._writing(), run)
 
     def runs(self) -> Iterator[Run]:
-        self._check_open()
-        active = self._writer.active_run() if self._writer is not None else None
-        for run in all_runs(self._layout):
+        active = self.active_run()
+        for run in self._run_files.in_order():
             is_active = active is not None and run.run_id == active.run_id
             yield active if is_active and active is not None else run
 
     def active_run(self) -> Run | None:
         self._check_open()
         if self._writer is not None:
-            return self._writer.active_run()
-        return next((run for run in reversed(all_runs(self._layout)) if run.is_active), None)
+            return runs.active_run(self._writer)
+        state = recover(self._layout, self._run_files, mend=False)
+        if state.run is None:
+            return None
+        return runs.counted(state.run, state.counts)
 
     def next_run_id(self) -> str:
         self._check_open()
-        run_ids = [run.run_id for run in all_runs(self._layout)]
+        run_ids = [run.run_id for run in self._run_files.in_order()]
         return run_id_after(run_ids + self._layout.directory_names())
 
     def current(self) -> Snapshot:
         self._check_open()
-        known = self._writer.current if self._writer is not None else None
-        if known is None:
-            known = recover(self._layout, mend=False).current
-        events = sorted(known.copy().values(), key=lambda event: event.seq)
+        if self._writer is not None:
+            known = self._writer.current.copy()
+        else:
+            known = recover(self._layout, self._run_files, mend=False).current
+        events = sorted(known.values(), key=lambda event: event.seq)
         as_of_seq = events[-1].seq if events else 0
         return Snapshot(as_of_seq, {event.type: copy_of(event) for event in events})
 
@@ -126,21 +146,27 @@ class NdjsonStorage(Storage):
         self._check_open()
         if self._writer is None:
             return self._poll(after, timeout)
-        if self._writer.last_stored <= after:
-            changed = threading.Event()
-            self._writer.waiters.append(changed)
-            # Looked at again: the append may have come before the waiter was there to be woken.
-            deadline = None if timeout is None else time.monotonic() + timeout
-            while self._writer.last_stored <= after and self._writer.failure is None:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                changed.wait(left)
-                changed.clear()
-                if self._writer.last_stored <= after:
-                    self._writer.waiters.append(changed)
+        self._wait_for_append(self._writer, after, timeout)
         self._check_open()
         return self._writer.last_stored
+
+    def _wait_for_append(self, writer: Writer, after: int, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        changed = threading.Event()
+        while not self._is_closed:
+            writer.waiters.append(changed)
+            # Looked at only now: an append after this look finds the waiter and wakes it.
+            left = None if deadline is None else deadline - time.monotonic()
+            if writer.last_stored > after or (left is not None and left <= 0):
+                break
+            changed.wait(left)
+            changed.clear()
+        with contextlib.suppress(ValueError):
+            writer.waiters.remove(changed)
+
+    def removed_through(self) -> int:
+        self._check_open()
+        return removed_through(self._layout)
 
     def flush(self) -> None:
         self._writing().sync()
@@ -149,6 +175,9 @@ class NdjsonStorage(Storage):
         writer = self._writing()
         if writer.failure is not None:
             raise writer.failure
+        broken = next((one for one in list(writer.logs.values()) if one.is_broken), None)
+        if broken is not None:
+            raise StorageUnavailableError(str(broken.path), "a torn line cannot be cut off")
         try:
             room = os.statvfs(self._layout.site_dir)
         except OSError as error:
@@ -174,10 +203,14 @@ class NdjsonStorage(Storage):
             self._writer.disown()
 
     def _writing(self) -> Writer:
-        self._check_open()
-        if self._writer is None:
-            raise StorageReadOnlyError(self.site_dir)
+        if self._writer is None or self._is_closed:
+            raise self._unwritable()
         return self._writer
+
+    def _unwritable(self) -> StorageError:
+        if self._is_closed:
+            return StorageClosedError(self.site_dir)
+        return StorageReadOnlyError(self.site_dir)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -188,15 +221,16 @@ class NdjsonStorage(Storage):
             raise StorageUnavailableError(self.site_dir, "no such directory")
 
     def _last_stored(self) -> int:
-        if self._writer is not None:
-            return self._writer.last_stored
-        return reader.last_stored_seq(self._layout)
+        if self._watch is None:
+            return self._writing().last_stored
+        with self._watching:
+            return self._watch.last_stored()
 
     def _poll(self, after: int, timeout: float | None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             self._check_open()
-            last = reader.last_stored_seq(self._layout)
+            last = self._last_stored()
             left = None if deadline is None else deadline - time.monotonic()
             if last > after or (left is not None and left <= 0):
                 return last

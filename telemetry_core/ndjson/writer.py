@@ -1,388 +1,267 @@
-"""The one writer of a site directory: appending lines, runs, rotation."""
+"""The one writer of a site directory: numbering, refusing and appending."""
 
 from __future__ import annotations
 
-import logging
-import os
+import itertools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
+from attrs import field, frozen
 
-from telemetry_core.clock import local_zone, next_noon_ns, observing_day
-from telemetry_core.errors import (
-    InvalidRunError,
-    NoActiveRunError,
-    Problem,
-    RunActiveError,
-    StorageClosedError,
-    StorageError,
-)
-from telemetry_core.ndjson.ids import Ids
-from telemetry_core.ndjson.layout import RUN_LINES, Layout, make_directory
-from telemetry_core.ndjson.lines import LineEncoder, read_events
-from telemetry_core.ndjson.lock import take_lock
-from telemetry_core.ndjson.log import Counts, Log, storage_error
-from telemetry_core.ndjson.recovery import State, mend_tail, recover, write_checkpoint
-from telemetry_core.ndjson.reservation import BLOCK, Reservation
-from telemetry_core.ndjson.runfile import all_runs, read_run, write_run
-from telemetry_core.ndjson.settings import ALWAYS, OS, NdjsonSettings
-from telemetry_core.runs import resumed
-from telemetry_core.storage import duplicate_of
+from telemetry_core.clock import next_noon_ns, system_clock
+from telemetry_core.errors import IdConflictError, NoActiveRunError, StorageError
+from telemetry_core.events import Event, make_checked_draft
+from telemetry_core.ndjson.lines import LineEncoder
+from telemetry_core.ndjson.settings import ALWAYS, NdjsonSettings
+from telemetry_core.ndjson.site import SITE, Site
+from telemetry_core.storage import Selection, duplicate_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from telemetry_core.events import CheckedDraft, Event
-    from telemetry_core.runs import Run
-
-log = logging.getLogger(__name__)
+    from telemetry_core.events import CheckedDraft
+    from telemetry_core.ndjson.layout import Layout
+    from telemetry_core.ndjson.log import Log
+    from telemetry_core.ndjson.reader import Reader
+    from telemetry_core.ndjson.runfile import RunFiles
 
 _PIECE = 64 * 1024
+_CAREFUL_EVENTS = 256
+_CAREFUL_NS = 10_000_000
 
 
-class Writer:
+@frozen
+class _Segment:
+    """Events of a batch that go to one stream, one after the other, and their lines."""
+
+    stream: str | None
+    events: list[Any] = field(factory=list)
+    lines: list[bytes] = field(factory=list)
+
+
+class Writer(Site):
     """
-    Holds the lock, the open files and the state of a site directory.
+    Appends to an open site directory; its calls come from one thread at a time.
 
-    Its calls come from one thread at a time, beside its keeper's. `last_seq` is the last seq given
-    and `last_stored` the last one that is in a file; both change when a batch is complete.
+    An append usually takes a short way; every 10 ms or 256 events, and after whatever went wrong,
+    the next one looks around first: whether the files still stand at their paths, whether noon has
+    passed, whether seqs are reserved.
     """
 
-    def __init__(self, layout: Layout, settings: NdjsonSettings) -> None:
-        self.layout = layout
-        self.failure: StorageError | None = None
-        self._is_disowned = False
+    def __init__(
+        self, layout: Layout, settings: NdjsonSettings, run_files: RunFiles, reader: Reader
+    ) -> None:
         self.waiters: list[threading.Event] = []
-        self._place = str(layout.site_dir)
+        self._reader = reader
+        self._line_of = LineEncoder().line_of
         self._is_always = settings.durability == ALWAYS
-        self.is_synced = settings.durability != OS
-        self._zone = local_zone(settings.timezone)
-        self._encode = LineEncoder()
-        self._files = threading.RLock()
-        self._site: Log | None = None
-        self._run_log: Log | None = None
-        make_directory(layout.private)
-        self._lock_fd = take_lock(layout.lock, self._place)
-        try:
-            self._restore(recover(layout, mend=True))
-        except BaseException:
-            os.close(self._lock_fd)
-            raise
+        self._careful_seq = 0
+        self._careful_ns = 0
+        super().__init__(layout, settings, run_files)
 
-    def _restore(self, state: State) -> None:
-        self._reservation = Reservation(self.layout.reserved_seq)
-        found = self._reservation.found
-        if found is None and state.last_seq:
-            # Nobody knows which numbers were given to events that are in no file: leave a gap.
-            found = state.last_seq + BLOCK
-        self.last_seq = max(found or 0, state.last_seq)
-        self.last_stored = state.last_seq
-        self.current = dict(sorted(state.current.items(), key=lambda item: item[1].seq))
-        self._counts = state.counts
-        self._ids = Ids(state.ids)
-        days = self.layout.site_files()
-        self._newest_day = days[-1][0] if days else ""
-        self._noon_ns = 0
-        self.run = state.run
-        with self._files:
-            if self.run is not None and self.run.directory is not None:
-                path = self.layout.site_dir / self.run.directory / RUN_LINES
-                self._run_log = self._open_log(path)
-            self.checkpoint()
-
-    def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
-        """Append *drafts* as the contract says."""
-        if self.failure is not None:
-            raise self.failure
-        if recorded_ns >= self._noon_ns:
-            self._enter_day(recorded_ns)
-        if len(drafts) != 1 or drafts[0].id is not None:
-            return self._append_batch(drafts)
-        draft = drafts[0]
-        if draft.run_id is not None and draft.run_id != self._active_id:
-            raise NoActiveRunError(draft.run_id)
+    def append_one(self, draft: Any, recorded_ns: int) -> Event:
+        """Append one draft as the contract says, usually the short way."""
         seq = self.last_seq + 1
-        if seq > self._reservation.until:
-            self._reservation.cover(seq)
-        event = draft.recorded(seq)
-        if draft.store_permanently:
-            into = self._site if draft.run_id is None else self._run_log
-            if into is None:
-                into = self._log_of(draft)
-            self._write(into, self._encode(event))
-            into.counts = into.counts.plus(seq, seq, 1)
-            self.last_stored = seq
+        careful_seq = self._careful_seq
+        run_id = draft.run_id
+        into = self.logs.get(run_id)
+        if (
+            seq >= careful_seq
+            or recorded_ns >= self._careful_ns
+            or into is None
+            or draft.id is not None
+            or not draft.store_permanently
+        ):
+            return self.append((draft,), recorded_ns)[0]
+        line = self._line_of(draft, seq)
+        # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
+        self._careful_seq = 0
+        into.write(line)
+        # From here on the draft is the event; `become` does the same, and a call costs.
+        draft.seq = seq
+        draft.__class__ = Event
         if draft.make_current:
-            self.current[draft.type] = event
-        self.last_seq = seq
+            self.current[draft.type] = draft
+        if run_id is not None:
+            self.count(seq, seq, 1)
+        self.last_seq = self.last_stored = seq
+        into.size += len(line)
+        self._careful_seq = careful_seq
+        if self._is_always:
+            self.sync_log(into)
         if self.waiters:
             self._wake()
-        return [event]
+        return draft  # type: ignore[no-any-return]
 
-    @property
-    def _active_id(self) -> str | None:
-        return None if self.run is None else self.run.run_id
-
-    def _write(self, into: Log, lines: bytes) -> None:
+    def append(
+        self, drafts: Sequence[CheckedDraft], recorded_ns: int, seqs: Sequence[int] | None = None
+    ) -> list[Event]:
+        """Append *drafts* as the contract says, under *seqs* where these are given."""
+        last_seq = self.last_seq + len(drafts) if seqs is None else max(self.last_seq, *seqs)
+        self._look_around(last_seq, recorded_ns)
+        careful_seq, self._careful_seq = self._careful_seq, 0
         try:
-            into.write(lines)
-            if self._is_always:
-                into.sync()
-        except StorageError as error:
-            if into.is_broken:
-                self.fail(error)
+            answer, new, segments = self._number(drafts, seqs)
+        except (IdConflictError, NoActiveRunError):
+            self._careful_seq = careful_seq
             raise
-
-    def _append_batch(self, drafts: Sequence[CheckedDraft]) -> list[Event]:
-        answer: list[Event] = []
-        new: list[Event] = []
-        by_log: dict[Log, list[Event]] = {}
-        new_ids: dict[str, Event] = {}
-        seq = self.last_seq
-        for draft in drafts:
-            if draft.run_id is not None and draft.run_id != self._active_id:
-                raise NoActiveRunError(draft.run_id)
-            known = self._known(draft, new_ids)
-            if known is not None:
-                answer.append(known)
-                continue
-            seq += 1
-            event = draft.recorded(seq)
-            answer.append(event)
-            new.append(event)
-            if draft.id is not None:
-                new_ids[draft.id] = event
-            if draft.store_permanently:
-                by_log.setdefault(self._log_of(draft), []).append(event)
-        if seq > self._reservation.until:
-            self._reservation.cover(seq)
-        self._write_all(by_log)
-        for events in by_log.values():
-            self.last_stored = max(self.last_stored, events[-1].seq)
-        self.current.update({event.type: event for event in new if event.make_current})
-        for event in new_ids.values():
-            self._ids.add(event)
-        self.last_seq = seq
+        self._write(segments)
+        self._account(new, segments)
+        self._careful_seq = careful_seq
+        if self._is_always:
+            for into in self.logs.values():
+                self.sync_log(into)
         if self.waiters:
             self._wake()
         return answer
 
-    def _known(self, draft: CheckedDraft, new_ids: dict[str, Event]) -> Event | None:
-        if draft.id is None:
-            return None
-        if draft.id in new_ids:
-            return duplicate_of(draft, new_ids[draft.id])
-        return self._ids.known(draft)
+    def replicate(self, events: Sequence[Event]) -> None:
+        """Keep *events* as the contract says, each in the file of the day of its ts."""
+        new = [event for event in events if not self._is_kept(event)]
+        if any(one.seq >= two.seq for one, two in itertools.pairwise(new)):
+            raise IdConflictError(f"seq {new[0].seq}", new[0].seq)
+        now_ns = system_clock()
+        for day, group in itertools.groupby(new, lambda event: self.day_of(event.ts, now_ns)):
+            drafts = [_draft_of(event) for event in group]
+            seqs = [draft.seq for draft in drafts]
+            self.append(drafts, min(now_ns, next_noon_ns(day, self.zone) - 1), seqs)
 
-    def _write_all(self, by_log: dict[Log, list[Event]]) -> None:
-        """Write the lines of a batch into all its files, or leave every file as it was."""
-        before = [(into, into.size, into.counts) for into in by_log]
-        encode = self._encode
+    def _is_kept(self, event: Event) -> bool:
+        if event.seq > self.last_stored:
+            return False
+        found = self._reader.read(Selection(after=event.seq - 1, limit=1), event.seq)
+        kept = next(iter(found), None)
+        if kept is None or kept != event:
+            raise IdConflictError(f"seq {event.seq}", event.seq)
+        return True
+
+    def _number(
+        self, drafts: Sequence[CheckedDraft], seqs: Sequence[int] | None
+    ) -> tuple[list[Any], list[Any], list[_Segment]]:
+        """
+        Give *drafts* their seqs, and return the answers, those that are new, and what to write.
+
+        Lines are written in order of seq also over several files, so that who reads them from
+        another process never sees a seq before one that is smaller.
+        """
+        answer: list[Any] = []
+        new: list[Any] = []
+        segments: list[_Segment] = []
+        new_ids: dict[str, Any] = {}
+        line_of = self._line_of
+        seq = self.last_seq
+        for place, draft in enumerate(drafts):
+            stream = draft.run_id
+            if stream not in self.logs:
+                if stream is not SITE:
+                    raise NoActiveRunError(stream)
+                self.open_site()
+            if draft.id is not None and seqs is None:
+                known = self._known(draft, new_ids)
+                if known is not None:
+                    answer.append(known)
+                    continue
+                new_ids[draft.id] = draft
+            seq = seq + 1 if seqs is None else seqs[place]
+            draft.seq = seq
+            answer.append(draft)
+            new.append(draft)
+            if draft.store_permanently:
+                if not segments or segments[-1].stream != stream:
+                    segments.append(_Segment(stream))
+                segments[-1].events.append(draft)
+                segments[-1].lines.append(line_of(draft, seq))
+        return answer, new, segments
+
+    def _known(self, draft: CheckedDraft, new_ids: dict[str, Any]) -> Event | None:
+        """Return the answer to a retry of what is stored already, or `None` if it is new."""
+        event_id = str(draft.id)
+        if event_id in new_ids:
+            return duplicate_of(draft, new_ids[event_id])
+        seq = self.ids.seq_of(event_id)
+        if seq is None:
+            return None
+        found = self._reader.read(Selection(after=seq - 1, limit=1), seq)
+        event = next(iter(found), None)
+        if event is None or event.id != event_id:
+            self.ids.forget(event_id)
+            return None
+        return duplicate_of(draft, event)
+
+    def _write(self, segments: list[_Segment]) -> None:
+        """Write the lines of a batch into all their files, or leave every file as it was."""
+        touched: list[Log] = []
         try:
-            for into, events in by_log.items():
-                block = b"".join([encode(event) for event in events])
+            for segment in segments:
+                into = self.logs[segment.stream]
+                touched.append(into)
+                block = b"".join(segment.lines)
                 for start in range(0, len(block), _PIECE):
                     into.write(block[start : start + _PIECE])
-                if self._is_always:
-                    into.sync()
-                into.counts = into.counts.plus(events[0].seq, events[-1].seq, len(events))
-        except StorageError as error:
-            for into, size, counts in before:
-                into.cut_back(size)
-                into.counts = counts
-                if into.is_broken:
-                    self.fail(error)
+        except StorageError:
+            for into in touched:
+                into.cut_back()
+            if len(touched) > 1:
+                # Another process may have seen the lines that are gone: not these numbers again.
+                self.last_seq = segments[-1].events[-1].seq
             raise
 
-    def _log_of(self, draft: CheckedDraft) -> Log:
-        if draft.run_id is None:
-            return self._site or self._open_site()
-        if self._run_log is None:
-            raise NoActiveRunError(draft.run_id)
-        return self._run_log
+    def _account(self, new: list[Any], segments: list[_Segment]) -> None:
+        """Make events of the drafts that were written, and take account of them."""
+        current = self.current
+        for draft in new:
+            draft.__class__ = Event
+            if draft.make_current:
+                current[draft.type] = draft
+            if draft.id is not None and draft.store_permanently:
+                self.ids.add(draft.id, draft.seq)
+        for segment in segments:
+            first, last = segment.events[0].seq, segment.events[-1].seq
+            if segment.stream is not SITE:
+                self.count(first, last, len(segment.events))
+            self.last_stored = last
+            self.logs[segment.stream].size += sum(map(len, segment.lines))
+        if new:
+            self.last_seq = max(self.last_seq, new[-1].seq)
 
-    def _open_site(self) -> Log:
-        with self._files:
-            self._site = self._open_log(self.layout.site_file(self._newest_day))
-            self.checkpoint()
-            return self._site
-
-    def _open_log(self, path: Path) -> Log:
-        mend_tail(self.layout, path)
-        try:
-            opened = Log(path)
-        except OSError as error:
-            raise storage_error(path, error) from error
-        opened.counts = self._counts.get(self.layout.relative(path), opened.counts)
-        return opened
-
-    def _enter_day(self, recorded_ns: int) -> None:
-        """Go on in the file of the observing day at *recorded_ns*, but never in an older one."""
-        day = max(observing_day(recorded_ns, self._zone), self._newest_day)
-        self._noon_ns = next_noon_ns(day, self._zone)
-        if day == self._newest_day:
-            return
-        with self._files:
-            self._newest_day = day
-            if self._site is not None:
-                if self.is_synced:
-                    self._sync(self._site)
-                self._site.close()
-                self._site = None
-
-    def start_run(self, run: Run) -> Run:
-        """Start *run* as the contract says."""
+    def _look_around(self, last: int, recorded_ns: int) -> None:
+        """See that seqs up to *last* can be given, and until when nothing need be looked at."""
         if self.failure is not None:
             raise self.failure
-        if self.run is not None:
-            raise RunActiveError(self.active_run() or self.run)
-        directory, before = self._place_of(run)
-        kept = evolve(resumed(before, run), directory=self.layout.relative(directory))
-        path = directory / RUN_LINES
-        try:
-            make_directory(directory)
-            self._counts[self.layout.relative(path)] = _counts_of(path, before)
-            with self._files:
-                self._run_log = self._open_log(path)
-                # The checkpoint names the file before run.json makes the run active: from then on
-                # no line can be in a file that a restart does not look at.
-                self.run = kept
-                self.checkpoint()
-                write_run(directory, kept)
-        except OSError as error:
-            self._leave_run()
-            if isinstance(error, StorageError):
-                raise
-            raise storage_error(directory, error) from error
-        return self.active_run() or kept
-
-    def _place_of(self, run: Run) -> tuple[Path, Run | None]:
-        """Return the directory for *run* and what is known of a run of that id."""
-        before = next((one for one in all_runs(self.layout) if one.run_id == run.run_id), None)
-        wanted = run.directory
-        if before is not None and before.directory is not None:
-            if wanted is not None and wanted.strip("/") != before.directory:
-                message = f"run {run.run_id!r} is kept in {before.directory!r}; leave run_dir out"
-                raise InvalidRunError([Problem("$.run_dir", message)])
-            wanted = before.directory
-        directory = self.layout.check_run_directory(wanted or run.run_id)
-        there = read_run(self.layout, directory)
-        if there is not None and there.run_id != run.run_id:
-            message = f"{self.layout.relative(directory)!r} holds run {there.run_id!r}"
-            raise InvalidRunError([Problem("$.run_dir", message)])
-        return directory, before
-
-    def finish_run(self, run: Run) -> Run:
-        """End *run* as the contract says."""
-        if self.failure is not None:
-            raise self.failure
-        active = self.active_run()
-        if active is None or active.run_id != run.run_id:
-            raise NoActiveRunError(run.run_id)
-        kept = evolve(active, stopped_at=run.stopped_at, status=run.status, reason=run.reason)
-        try:
-            with self._files:
-                if self._run_log is not None and self.is_synced:
-                    self._sync(self._run_log)
-                write_run(self.layout.site_dir / str(kept.directory), kept)
-                self._leave_run()
-                self.checkpoint()
-        except OSError as error:
-            if isinstance(error, StorageError):
-                raise
-            raise storage_error(self.layout.site_dir, error) from error
-        return kept
-
-    def _leave_run(self) -> None:
-        with self._files:
-            self.run = None
-            if self._run_log is not None:
-                path = self.layout.relative(self._run_log.path)
-                self._counts[path] = self._run_log.counts
-                self._run_log.close()
-                self._run_log = None
-
-    def active_run(self) -> Run | None:
-        """Return the active run with its counts as of now."""
-        run, run_log = self.run, self._run_log
-        if run is None or run_log is None:
-            return run
-        events, first_seq, last_seq = run_log.counts
-        return evolve(run, events=events, first_seq=first_seq, last_seq=last_seq)
-
-    def sync(self) -> None:
-        """Make everything appended so far survive a power cut."""
-        with self._files:
-            if self.failure is not None:
-                raise self.failure
-            for one in self._logs():
-                self._sync(one)
-
-    def _sync(self, one: Log) -> None:
-        try:
-            one.sync()
-        except StorageError as error:
-            self.fail(error)
-            raise
-
-    def _logs(self) -> list[Log]:
-        return [one for one in (self._site, self._run_log) if one is not None]
-
-    def checkpoint(self) -> None:
-        """Write the state down, so that the next start is quick."""
-        with self._files:
-            write_checkpoint(self.layout, self._logs(), self.run, self.current, self.last_seq)
-
-    def bytes_written(self) -> int:
-        """Return the size of the open files, to see how much a restart would read again."""
-        return sum(one.size for one in self._logs())
-
-    def keep_ahead(self) -> None:
-        """Reserve the next seqs before they are needed."""
-        self._reservation.keep_ahead(self.last_seq)
-
-    def fail(self, error: StorageError) -> None:
-        """Take no more: what is in the files is no longer certain."""
-        log.error("%s takes no more events until it is opened again: %s", self._place, error)
-        self.failure = error
+        self.check_files()
+        if recorded_ns >= self.noon_ns:
+            self.enter_day(recorded_ns)
+        if last > self.reservation.until:
+            self.reservation.cover(last)
+        self._careful_seq = min(self.reservation.until, last + _CAREFUL_EVENTS) + 1
+        self._careful_ns = min(self.noon_ns, recorded_ns + _CAREFUL_NS)
 
     def _wake(self) -> None:
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:
             waiter.set()
 
-    def close(self) -> None:
-        """Sync, write the state down, and let go of files and lock."""
-        try:
-            if self.failure is None:
-                self.sync()
-                self.checkpoint()
-                self._reservation.settle(self.last_seq)
-        finally:
-            self.disown()
-            self._wake()
+    def fail(self, error: StorageError) -> None:
+        """Take no more: what is in the files is no longer certain."""
+        super().fail(error)
+        self._careful_seq = 0
 
     def disown(self) -> None:
         """Let go of every descriptor: the files are closed, or they are a parent process's."""
-        if self._is_disowned:
-            # The numbers of the descriptors may be somebody else's by now.
-            return
-        self._is_disowned = True
-        self.failure = StorageClosedError(self._place)
-        for one in self._logs():
-            one.close()
-        self._site = self._run_log = None
-        self._reservation.close()
-        os.close(self._lock_fd)
+        super().disown()
+        self._careful_seq = 0
+        self._wake()
 
 
-def _counts_of(path: Path, before: Run | None) -> Counts:
-    """Return the counts a resumed run goes on from."""
-    if before is not None and before.events:
-        return Counts(before.events, before.first_seq, before.last_seq)
-    counts = Counts()
-    for _, event in read_events(path):
-        counts = counts.plus(event.seq, event.seq, 1)
-    return counts
+def _draft_of(event: Event) -> CheckedDraft:
+    draft = make_checked_draft(
+        event.ts,
+        event.type,
+        event.data_json,
+        event.meta_json,
+        event.run_id,
+        event.id,
+        event.make_current,
+    )
+    draft.seq = event.seq
+    return draft

@@ -77,9 +77,9 @@ def promise(id: str, *, needs: str | None = None) -> Callable[[_Test[_Tests]], _
 
         @functools.wraps(test)
         def checked(self: _Tests, open_storage: OpenStorage) -> None:
-            if needs is not None and not _is_able(open_storage, needs):
-                pytest.skip(f"the storage is not {needs}, so there is no {made}")
             try:
+                if needs is not None and not _is_able(open_storage, needs):
+                    pytest.skip(f"the storage lacks {needs!r}, so it does not make {made}")
                 test(self, open_storage)
             except (Exception, pytest.fail.Exception) as error:
                 error.add_note(str(made))

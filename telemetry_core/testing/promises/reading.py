@@ -172,7 +172,7 @@ class SelectionTests(PromiseTests):
         with open_storage() as storage:
             _fill(storage)
             assert data_of(storage, last=100) == list(range(10))
-            assert data_of(storage, last=100, run="001") == [3, 4, 5, 6]
+            assert data_of(storage, last=5, run="001") == [3, 4, 5, 6]
 
     @promise("read.combined")
     def test_read_combines_everything(self, open_storage: OpenStorage) -> None:

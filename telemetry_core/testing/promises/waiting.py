@@ -55,7 +55,7 @@ class WaitTests(PromiseTests):
         """Any number of threads may wait; an append wakes each whose *after* it passes."""
         with open_storage() as storage:
             (first,) = append_numbers(storage, 1)
-            calls = [Call(lambda: storage.wait(first.seq, self.patience_s)) for _ in range(5)]
+            calls = [Call(lambda: storage.wait(first.seq)) for _ in range(5)]
             (second,) = append_numbers(storage, 2)
             assert {call.result(self.patience_s) for call in calls} == {second.seq}
 

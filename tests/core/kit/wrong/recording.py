@@ -1,0 +1,40 @@
+"""Storages that are right for one thread, and wrong behind a recorder with many users."""
+
+import threading
+
+from telemetry_core.errors import RunActiveError, StorageUnavailableError
+from tests.core.kit.fault import breaks
+from tests.core.kit.journal import JournalStorage
+
+
+@breaks("recorder.threads")
+class BelongsToOneThread(JournalStorage):
+    """Takes events of the thread that opened it, as a careless SQLite connection does."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.owner = threading.get_ident()
+
+    def append(self, drafts, recorded_ns):
+        if threading.get_ident() != self.owner:
+            raise StorageUnavailableError("journal", "it was opened in another thread")
+        return super().append(drafts, recorded_ns)
+
+
+@breaks("recorder.race")
+class LetsEachThreadStartARun(JournalStorage):
+    """Refuses a second run to the thread that started the first."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.owner = None
+
+    def start_run(self, run):
+        try:
+            return super().start_run(run)
+        except RunActiveError:
+            if self.owner == threading.get_ident():
+                raise
+            return run
+        finally:
+            self.owner = threading.get_ident()
