@@ -117,6 +117,11 @@ def places(trial):
     return trial / "site", trial / "story"
 
 
+def event_files(site):
+    """Return the files of the streams; what stands in `.telemetry` is the storage's own."""
+    return [path for path in sorted(site.rglob("*.ndjson")) if ".telemetry" not in path.parts]
+
+
 def fresh(trial):
     """Return the directory *trial*, with nothing in it."""
     shutil.rmtree(trial, ignore_errors=True)

@@ -13,6 +13,7 @@ from collections import Counter
 from attrs import frozen
 
 import telemetry_core
+from tests.faults.driver import event_files
 from tests.faults.story import Story
 
 NEW_TYPE = "a new one"
@@ -62,13 +63,13 @@ def look(site, recorder, torn):
         runs={run.run_id: run for run in recorder.runs()},
         torn_before=torn,
         set_aside=[one.read_bytes() for one in (site / ".telemetry" / "torn").glob("*")],
-        lines={path: path.read_bytes() for path in sorted(site.rglob("*.ndjson"))},
+        lines={path: path.read_bytes() for path in event_files(site)},
     )
 
 
 def torn_tails(site):
     """Return what stands behind the last line break of every file, where anything does."""
-    tails = {path: path.read_bytes().rpartition(b"\n")[2] for path in site.rglob("*.ndjson")}
+    tails = {path: path.read_bytes().rpartition(b"\n")[2] for path in event_files(site)}
     return {path: tail for path, tail in tails.items() if tail}
 
 
@@ -205,7 +206,7 @@ def nothing_is_kept_after_a_failed_sync(story, _):
     calls = [one for one in story.calls if one.call == "sync" and one.done < 0]
     calls = [one for one in calls if one.done != -errno.EINTR]  # nothing was tried yet
     for line, what, one in sorted(
-        [(call.line, "call", call) for call in calls if call.path.endswith(".ndjson")]
+        [(call.line, "call", call) for call in calls if call.is_on_events]
         + [(one.answer["line"], "answer", one) for one in story.asked if one.answer],
         key=lambda entry: entry[0],
     ):

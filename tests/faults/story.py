@@ -45,6 +45,11 @@ class Call:
     is_hit: bool
     ns: int
 
+    @property
+    def is_on_events(self):
+        """Whether it is a call on the file of a stream."""
+        return self.path.endswith(".ndjson") and "/.telemetry/" not in self.path
+
 
 @define
 class Story:

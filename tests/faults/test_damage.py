@@ -7,7 +7,7 @@ import pytest
 
 import telemetry_core
 from tests.faults.damage import BOM, DAMAGES
-from tests.faults.driver import IS_LONG
+from tests.faults.driver import IS_LONG, event_files
 from tests.faults.oracle import broken_promise, open_again
 
 STEP = 1 if IS_LONG else 13
@@ -45,7 +45,7 @@ def test_every_whole_line_is_read(log, place, caplog, damage, name):
     """What is damaged is told with file and offset and costs no other line."""
     before = (log / name).read_bytes()
     assert before.count(b"\n") >= 4
-    lines = [line for path in log.rglob("*.ndjson") for line in path.read_bytes().splitlines()]
+    lines = [line for path in event_files(log) for line in path.read_bytes().splitlines()]
     others = set(lines) - set(before.splitlines())
 
     def check(site, content):
@@ -70,7 +70,7 @@ def _private_files(log):
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
 def test_no_file_but_the_lines_is_needed(log, place, damage):
     """Whatever becomes of checkpoint, reserved numbers, index or `run.json`: all lines are read."""
-    lines = [line for path in log.rglob("*.ndjson") for line in path.read_bytes().splitlines()]
+    lines = [line for path in event_files(log) for line in path.read_bytes().splitlines()]
 
     def check(site, _):
         with open_again(site) as recorder:
@@ -85,7 +85,7 @@ def test_no_file_but_the_lines_is_needed(log, place, damage):
 @pytest.mark.parametrize("state", ["removed", "emptied"])
 def test_every_private_file_is_made_again(log, place, state):
     """Also all of them at once; current is what the lines say."""
-    lines = [line for path in log.rglob("*.ndjson") for line in path.read_bytes().splitlines()]
+    lines = [line for path in event_files(log) for line in path.read_bytes().splitlines()]
     paths = [path.relative_to(log) for path in _private_files(log)]
     assert len(paths) >= 2
     for chosen in [*([path] for path in paths), paths]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.driver import NO_FAULT, places, wait_until
+from tests.faults.driver import NO_FAULT, event_files, places, wait_until
 from tests.faults.story import Story
 
 
@@ -53,7 +53,7 @@ class Disk:
 def _ends(site):
     """Return the file of every stored event and the offset behind its line, by its number."""
     ends = {}
-    for path in site.rglob("*.ndjson"):
+    for path in event_files(site):
         offset = 0
         for line in path.read_bytes().splitlines(keepends=True):
             offset += len(line)
@@ -113,7 +113,7 @@ def test_a_crowd_shares_its_syncs(place, faulty_worker):
     assert 0 == faulty_worker.do(place, "crowd", fault=NO_FAULT, durability="always")
 
     story = Story.read(places(place)[1])
-    syncs = [one for one in story.calls if one.call == "sync" and one.path.endswith(".ndjson")]
+    syncs = [one for one in story.calls if one.call == "sync" and one.is_on_events]
     assert len(syncs) < len(story.records())
 
 
@@ -126,7 +126,7 @@ def test_interval_syncs_by_itself(place, faulty_worker):
 
     def is_synced():
         calls = Story.read(story).calls if story.exists() else []
-        return any(call.call == "sync" and call.path.endswith(".ndjson") for call in calls)
+        return any(call.call == "sync" and call.is_on_events for call in calls)
 
     try:
         wait_until(is_synced)

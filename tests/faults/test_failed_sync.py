@@ -17,7 +17,7 @@ def told(place, faulty_worker):
     """Return a function that tells what happened when the sync of a line failed."""
 
     def tell(durability):
-        fault = Fault("EIO", 0, "sync", ".ndjson")
+        fault = Fault("EIO", 0, "sync", "17.ndjson")
         options = {"durability": durability, "sync_interval_s": 0.1}
         assert 0 == faulty_worker.do(place, "failed_sync", fault=fault, **options)
         return Story.read(places(place)[1])

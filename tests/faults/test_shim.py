@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.faults import oracle
-from tests.faults.driver import ALL_CALLS, NO_FAULT, Fault, places
+from tests.faults.driver import ALL_CALLS, NO_FAULT, Fault, event_files, places
 from tests.faults.story import Story
 
 
@@ -32,15 +32,15 @@ def test_the_journal_has_every_kind_of_call(place, faulty_worker):
     assert wanted <= {call.call for call in story.calls}
     site = str(places(place)[0])
     assert {call.path[: len(site)] for call in story.calls} == {site}
-    lines = [call for call in story.calls if call.path.endswith(".ndjson") and call.call == "write"]
-    stored = sum(path.stat().st_size for path in places(place)[0].rglob("*.ndjson"))
+    lines = [call for call in story.calls if call.is_on_events and call.call == "write"]
+    stored = sum(path.stat().st_size for path in event_files(places(place)[0]))
     assert stored == sum(call.done for call in lines)
 
 
 @pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EDQUOT"])
 def test_an_error_refuses_the_event(place, faulty_worker, name):
     """The second line fails: its event is refused, and nothing of it was written."""
-    code, story = _story_of(place, faulty_worker, Fault(name, 1, "write", ".ndjson"))
+    code, story = _story_of(place, faulty_worker, Fault(name, 1, "write", "17.ndjson"))
 
     (hit,) = [call for call in story.calls if call.is_hit]
     assert (0, -getattr(errno, name)) == (code, hit.done)
@@ -58,7 +58,7 @@ def test_every_kind_of_call_can_fail(place, faulty_worker, calls):
 
 def test_an_interrupted_call_is_made_again(place, faulty_worker):
     """Python repeats a call that a signal interrupted, so the event is kept."""
-    _, story = _story_of(place, faulty_worker, Fault("EINTR", 1, "write", ".ndjson"))
+    _, story = _story_of(place, faulty_worker, Fault("EINTR", 1, "write", "17.ndjson"))
 
     (hit,) = [call for call in story.calls if call.is_hit]
     assert -errno.EINTR == hit.done
@@ -67,9 +67,9 @@ def test_an_interrupted_call_is_made_again(place, faulty_worker):
 
 def test_a_short_write_writes_half(place, faulty_worker):
     """And the other half is written next."""
-    _, story = _story_of(place, faulty_worker, Fault("short", 0, "write", ".ndjson"))
+    _, story = _story_of(place, faulty_worker, Fault("short", 0, "write", "17.ndjson"))
 
-    writes = [one for one in story.calls if one.call == "write" and one.path.endswith(".ndjson")]
+    writes = [one for one in story.calls if one.call == "write" and one.is_on_events]
     first, second = writes[:2]
     assert (first.is_hit, second.is_hit) == (True, False)
     assert first.done in {second.done, second.done + 1}
@@ -77,7 +77,7 @@ def test_a_short_write_writes_half(place, faulty_worker):
 
 def test_a_torn_write_writes_half_and_finds_no_room(place, faulty_worker):
     """The half is taken back, and the event is refused."""
-    _, story = _story_of(place, faulty_worker, Fault("torn", 0, "write", ".ndjson"))
+    _, story = _story_of(place, faulty_worker, Fault("torn", 0, "write", "17.ndjson"))
 
     half, rest = [call for call in story.calls if call.is_hit]
     assert half.done > 0

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 import telemetry_core
 from telemetry_core import Draft
 from telemetry_core.clock import parse_ts
-from tests.faults.driver import IS_LONG
+from tests.faults.driver import IS_LONG, event_files
 from tests.faults.model import Model, kept
 
 TYPES = ["weather", "power", "a/b ☃"]
@@ -221,7 +221,7 @@ class Days(RuleBasedStateMachine):
     @invariant()
     def seq_rises_in_every_file(self):
         """And every line is JSON."""
-        for path in self._site.rglob("*.ndjson"):
+        for path in event_files(self._site):
             seqs = [json.loads(line)["seq"] for line in path.read_bytes().splitlines()]
             assert seqs == sorted(set(seqs))
 
@@ -242,7 +242,7 @@ class Days(RuleBasedStateMachine):
         if not self._model.is_last_in_open_file():
             return None
         begin = b'{"seq":%d,' % self._model.events[-1].seq
-        for path in self._site.rglob("*.ndjson"):
+        for path in event_files(self._site):
             if path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2].startswith(begin):
                 return path
         message = f"no file ends with a line that begins with {begin!r}"
