@@ -327,11 +327,18 @@ class Storage(ABC):
 
     def replicate(self, events: Sequence[Event]) -> None:
         """
-        Keep *events* under the seqs they carry; those kept before are passed over.
+        Keep *events* under the seqs they carry, all or none; those kept before are passed over.
+
+        They are in ascending seq. Each goes to the stream it belongs to: a run of its `run_id` was
+        started here before, and need not be active. The counts of that run go on, and an event is
+        made current as its writer asked, unless one of a higher seq is. Numbers given later are
+        above all of them. No events at all tell whether this storage can replicate.
 
         Raises:
             UnsupportedError: This storage gives its own numbers only.
             IdConflictError: A seq is taken by another event.
+            UnknownRunError: An event belongs to a run that was never started here.
+            StorageError: As for `append`.
         """
         raise UnsupportedError(type(self).__name__, "take events with given seqs")
 
