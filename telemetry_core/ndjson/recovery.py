@@ -76,6 +76,9 @@ def recover(layout: Layout, run_files: RunFiles, *, mend: bool) -> State:
         sizes = checkpoint.sizes
         paths = _grown_since(layout, checkpoint)
     else:
+        if mend:
+            # Grown again to the sizes it names, the files would seem to be those it knows.
+            layout.checkpoint.unlink(missing_ok=True)
         state = State(last_seq=0 if checkpoint is None else checkpoint.last_seq)
         state.run = next((run for run in reversed(run_files.in_order()) if run.is_active), None)
         sizes = {}
