@@ -18,6 +18,7 @@ from telemetry_core.errors import (
 from telemetry_core.ndjson.checkpoint import Checkpoint
 from telemetry_core.ndjson.ids import Ids
 from telemetry_core.ndjson.layout import RUN_LINES, Layout, make_directory
+from telemetry_core.ndjson.lines import can_be_written
 from telemetry_core.ndjson.lock import Lock
 from telemetry_core.ndjson.log import Counts, Log, storage_error
 from telemetry_core.ndjson.recovery import State, mend_tail, recover
@@ -141,7 +142,8 @@ class Site:
         self.last_seq = max(self.last_seq, event.seq)
         self.last_stored = max(self.last_stored, event.seq)
         known = self.current.get(event.type)
-        if event.make_current and (known is None or known.seq < event.seq):
+        is_later = event.make_current and (known is None or known.seq < event.seq)
+        if is_later and can_be_written(event):
             self.current[event.type] = event
         if event.id is not None:
             self.ids.add(event.id, event.seq)

@@ -139,6 +139,15 @@ def test_lines_that_somebody_added_are_events(storage, stream):
         assert storage.active_run().events == 3
 
 
+def test_a_line_that_cannot_be_written_again_is_never_current(site, storage):
+    """Somebody else's may hold what ours may not; recording goes on."""
+    number(storage, 1)
+    with (site / DAY).open("ab") as file:
+        file.write(line(7).replace(b'"data":7', b'"data":' + b"1" * 40))
+    number(storage, 8, type="dome", seconds=1)
+    assert snapshot(storage) == {"weather": 1, "dome": 8}
+
+
 def test_half_a_line_that_somebody_added_is_set_aside(site, storage, stream):
     """What is recorded then begins on a line of its own."""
     run_id, path = stream
