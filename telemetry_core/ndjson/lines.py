@@ -240,6 +240,15 @@ def last_event(path: Path) -> Event | None:
     return None
 
 
+def can_be_written(event: Event) -> bool:
+    """Whether *event*, read from a line that may be somebody else's, can be written down again."""
+    try:
+        return bool(event.data_json and event.meta_json)
+    except TypeError as error:
+        log.warning("event %d of type %r is never current: %s", event.seq, event.type, error)
+        return False
+
+
 def stored_line(event: Event) -> dict[str, Any]:
     """Return *event* as a checkpoint keeps it: the fields of a line, and whether it was stored."""
     values: dict[str, Any] = {

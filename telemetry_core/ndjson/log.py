@@ -90,6 +90,13 @@ class Log:
         except OSError:
             self.is_broken = True
 
+    def is_at_its_path(self) -> bool:
+        """Whether the file still stands at its path, whatever its size."""
+        try:
+            return self.is_same_file(os.lstat(self._name))
+        except OSError:
+            return False
+
     def is_as_left(self) -> bool:
         """Whether the file still stands at its path, with the size that it was given here."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 BLOCK = 1_000
 MAX_BLOCK = 1_000_000
 _BUSY_S = 1.0
+_WHOLE = re.compile(rb"(0\d{19})\n")
 
 
 class Reservation:
@@ -33,8 +35,9 @@ class Reservation:
         self._reserved_at = time.monotonic()
         is_new = not path.exists()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-        text = os.pread(self._fd, 32, 0).strip()
-        self.found: int | None = int(text) if text.isdigit() else None
+        text = _WHOLE.fullmatch(os.pread(self._fd, 32, 0))
+        # A part of the number would be a smaller one.
+        self.found: int | None = None if text is None else int(text[1])
         self.until = self.found or 0
         if is_new:
             sync_directory(path.parent)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING
 
 from telemetry_core.clock import instant_ns, local_zone, next_noon_ns, observing_day
-from telemetry_core.errors import StorageClosedError, StorageError, StorageUnavailableError
+from telemetry_core.errors import (
+    StorageClosedError,
+    StorageError,
+    StorageFullError,
+    StorageUnavailableError,
+)
 from telemetry_core.ndjson.checkpoint import Checkpoint
 from telemetry_core.ndjson.ids import Ids
 from telemetry_core.ndjson.layout import RUN_LINES, Layout, make_directory
+from telemetry_core.ndjson.lines import can_be_written
 from telemetry_core.ndjson.lock import Lock
 from telemetry_core.ndjson.log import Counts, Log, storage_error
 from telemetry_core.ndjson.recovery import State, mend_tail, recover
@@ -49,15 +57,16 @@ class Site:
         self._is_disowned = False
         self.zone = local_zone(settings.timezone)
         make_directory(layout.private)
-        self._lock = Lock(layout.lock, self._place)
-        try:
+        with contextlib.ExitStack() as opened:
+            self._lock = Lock(layout.lock, self._place)
+            opened.callback(self._lock.close)
+            self.reservation = Reservation(layout.reserved_seq)
+            opened.callback(self.reservation.close)
+            opened.callback(self._close_logs)
             self._restore(recover(layout, run_files, mend=True))
-        except BaseException:
-            self._lock.close()
-            raise
+            opened.pop_all()
 
     def _restore(self, state: State) -> None:
-        self.reservation = Reservation(self.layout.reserved_seq)
         found = self.reservation.found
         if found is None and state.last_seq:
             # Nobody knows which numbers were given to events that are in no file: leave a gap as
@@ -82,7 +91,7 @@ class Site:
             if self.run is not None and self.run.directory is not None:
                 path = self.layout.site_dir / self.run.directory / RUN_LINES
                 self.open_log(self.run.run_id, path)
-            self.checkpoint()
+            self._checkpoint_if_there_is_room()
 
     def check_files(self) -> None:
         """
@@ -99,29 +108,42 @@ class Site:
             if one.is_as_left():
                 continue
             with self.files:
-                if not self._lock.is_held():
-                    self.fail(StorageUnavailableError(self._place, "it was removed or replaced"))
-                    raise self.failure or StorageClosedError(self._place)
+                self._check_ours()
                 try:
-                    found = account_for(self.layout, one)
-                    if not one.is_as_left():
-                        self._reopen(stream, one)
+                    self._take_over(stream, one)
                 except OSError as error:
+                    if isinstance(error, StorageError):
+                        raise
                     raise storage_error(one.path, error) from error
-                for event in found:
-                    self._add_stray(stream, event)
 
-    def _reopen(self, stream: str | None, old: Log) -> None:
-        make_directory(old.path.parent)
-        self.open_log(stream, old.path)
-        old.close()
+    def _take_over(self, stream: str | None, one: Log) -> None:
+        """Take account of what is in a file that is not as it was left, and only then go on."""
+        for event in account_for(self.layout, one):
+            self._add_stray(stream, event)
+        if one.is_at_its_path():
+            one.size = os.fstat(one.fd).st_size
+        else:
+            self.open_log(stream, one.path)
+            one.close()
+
+    def _check_ours(self) -> None:
+        """
+        See that nothing is written into a directory that is not ours any more.
+
+        Raises:
+            StorageUnavailableError: It was removed, replaced or taken.
+        """
+        self.check_lock()
+        if self.failure is not None:
+            raise self.failure
 
     def _add_stray(self, stream: str | None, event: Event) -> None:
         """Take account of an event found in a file; once more makes no difference."""
         self.last_seq = max(self.last_seq, event.seq)
         self.last_stored = max(self.last_stored, event.seq)
         known = self.current.get(event.type)
-        if event.make_current and (known is None or known.seq < event.seq):
+        is_later = event.make_current and (known is None or known.seq < event.seq)
+        if is_later and can_be_written(event):
             self.current[event.type] = event
         if event.id is not None:
             self.ids.add(event.id, event.seq)
@@ -168,12 +190,13 @@ class Site:
             StorageError: It cannot be opened.
         """
         with self.files:
+            self._check_ours()
             self.open_log(SITE, self.layout.site_file(self._newest_day))
             self._closed_site = {}
             try:
                 # Before the first line: a restart looks for lines in the files named there.
                 self.checkpoint()
-            except StorageError:
+            except BaseException:
                 self.logs.pop(SITE).close()
                 raise
 
@@ -208,11 +231,13 @@ class Site:
 
     def sync_log(self, one: Log) -> None:
         """Make what was appended to *one* log survive a power cut; an error fails the site."""
-        try:
-            one.sync()
-        except StorageError as error:
-            self.fail(error)
-            raise
+        # One after the other: what is being synced looks as if it were safe already.
+        with self.files:
+            try:
+                one.sync()
+            except StorageError as error:
+                self.fail(error)
+                raise
 
     def checkpoint(self) -> None:
         """
@@ -244,6 +269,13 @@ class Site:
                     raise
                 raise storage_error(self.layout.checkpoint, error) from error
 
+    def _checkpoint_if_there_is_room(self) -> None:
+        """Write the state down; on a full disk the next start reads more lines instead."""
+        try:
+            self.checkpoint()
+        except StorageFullError as error:
+            log.warning("the checkpoint of before stays, if there is one: %s", error)
+
     def size(self) -> int:
         """Return the size of the open files, to see how much a restart would read again."""
         return sum(one.size for one in list(self.logs.values()))
@@ -266,14 +298,15 @@ class Site:
 
     def close(self) -> None:
         """Sync, write the state down, and let go of files and lock."""
-        try:
-            if self.failure is None:
-                self.check_files()
-                self.sync()
-                self.checkpoint()
-                self.reservation.settle(self.last_seq)
-        finally:
-            self.disown()
+        with self.files:
+            try:
+                if self.failure is None:
+                    self.check_files()
+                    self.sync()
+                    self._checkpoint_if_there_is_room()
+                    self.reservation.settle(self.last_seq)
+            finally:
+                self.disown()
 
     def disown(self) -> None:
         """Let go of every descriptor: the files are closed, or they are a parent process's."""
@@ -282,8 +315,11 @@ class Site:
             return
         self._is_disowned = True
         self.failure = StorageClosedError(self._place)
+        self._close_logs()
+        self.reservation.close()
+        self._lock.close()
+
+    def _close_logs(self) -> None:
         for one in self.logs.values():
             one.close()
         self.logs = {}
-        self.reservation.close()
-        self._lock.close()

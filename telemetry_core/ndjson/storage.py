@@ -153,11 +153,12 @@ class NdjsonStorage(Storage):
     def _wait_for_append(self, writer: Writer, after: int, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         changed = threading.Event()
-        while not self._is_closed:
+        while True:
             writer.waiters.append(changed)
-            # Looked at only now: an append after this look finds the waiter and wakes it.
+            # Looked at only now: an append, or the end, after this look finds the waiter.
             left = None if deadline is None else deadline - time.monotonic()
-            if writer.last_stored > after or (left is not None and left <= 0):
+            is_over = self._is_closed or (left is not None and left <= 0)
+            if is_over or writer.last_stored > after:
                 break
             changed.wait(left)
             changed.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -51,7 +53,7 @@ class Writer(Site):
     def __init__(
         self, layout: Layout, settings: NdjsonSettings, run_files: RunFiles, reader: Reader
     ) -> None:
-        self.waiters: list[threading.Event] = []
+        self.waiters: deque[threading.Event] = deque()
         self._reader = reader
         self._line_of = LineEncoder().line_of
         self._is_always = settings.durability == ALWAYS
@@ -155,7 +157,8 @@ class Writer(Site):
             if stream not in self.logs:
                 if stream is not SITE:
                     raise NoActiveRunError(stream)
-                self.open_site()
+                if draft.store_permanently:
+                    self.open_site()
             if draft.id is not None and seqs is None:
                 known = self._known(draft, new_ids)
                 if known is not None:
@@ -201,7 +204,7 @@ class Writer(Site):
         except StorageError:
             for into in touched:
                 into.cut_back()
-            if len(touched) > 1:
+            if sum(len(segment.events) for segment in segments) > 1:
                 # Another process may have seen the lines that are gone: not these numbers again.
                 self.last_seq = segments[-1].events[-1].seq
             raise
@@ -216,13 +219,16 @@ class Writer(Site):
             if draft.id is not None and draft.store_permanently:
                 self.ids.add(draft.id, draft.seq)
         for segment in segments:
-            first, last = segment.events[0].seq, segment.events[-1].seq
             if segment.stream is not SITE:
+                first, last = segment.events[0].seq, segment.events[-1].seq
                 self.count(first, last, len(segment.events))
-            self.last_stored = last
-            self.logs[segment.stream].size += sum(map(len, segment.lines))
         if new:
             self.last_seq = max(self.last_seq, new[-1].seq)
+        if segments:
+            self.last_stored = segments[-1].events[-1].seq
+        # The sizes last: whatever is not accounted for when this is interrupted is found again.
+        for segment in segments:
+            self.logs[segment.stream].size += sum(map(len, segment.lines))
 
     def _look_around(self, last: int, recorded_ns: int) -> None:
         """See that seqs up to *last* can be given, and until when nothing need be looked at."""
@@ -235,21 +241,26 @@ class Writer(Site):
             self.reservation.cover(last)
         self._careful_seq = min(self.reservation.until, last + _CAREFUL_EVENTS) + 1
         self._careful_ns = min(self.noon_ns, recorded_ns + _CAREFUL_NS)
+        if self.failure is not None:  # it came from another thread just now
+            self._careful_ns = 0
+            raise self.failure
 
     def _wake(self) -> None:
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            waiter.set()
+        # Out of one and the same list, where a waiter who comes meanwhile is found the next time.
+        with contextlib.suppress(IndexError):  # one has left by itself
+            for _ in range(len(self.waiters)):
+                self.waiters.popleft().set()
 
     def fail(self, error: StorageError) -> None:
         """Take no more: what is in the files is no longer certain."""
         super().fail(error)
-        self._careful_seq = 0
+        # An append that is under way puts the other bound back.
+        self._careful_ns = 0
 
     def disown(self) -> None:
         """Let go of every descriptor: the files are closed, or they are a parent process's."""
         super().disown()
-        self._careful_seq = 0
+        self._careful_ns = 0
         self._wake()
 
 
