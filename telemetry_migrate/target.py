@@ -93,7 +93,7 @@ class Target:
             for path in self.dest.rglob(name):
                 raise ForeignEventsError(str(self.dest), f"a recorder kept a run in {path.parent}")
         reserved = self.private / "seq"
-        if not self.day_files() and reserved.exists() and int(reserved.read_text() or 0):
+        if not self.day_files() and reserved.exists() and reserved.read_bytes()[:20].strip(b"0"):
             raise ForeignEventsError(str(self.dest), "a recorder has given numbers there")
 
     def unnumbered_lines(self, path: Path) -> Iterator[tuple[str, bytes]]:

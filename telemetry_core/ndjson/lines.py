@@ -70,7 +70,7 @@ class Line(msgspec.Struct, gc=False):
     ts: str
     type: str
     data: Any
-    meta: dict[str, Any] | None = None
+    meta: dict[str, Any] | None
     id: str | None = None
     current: bool | None = True
 
@@ -105,14 +105,22 @@ def parse(text: bytes) -> Line:
         DamagedLineError: It is no event.
     """
     try:
+        _check_utf8(text)
         return _decoder.decode(text)
     except _DAMAGED as error:
         raise DamagedLineError(str(error)) from None
 
 
+def _check_utf8(text: bytes) -> None:
+    # The decoder does not look at what it passes over, such as the name of a field it lacks.
+    if not text.isascii():
+        text.decode()
+
+
 def parse_lines(path: Path, offset: int, block: bytes) -> list[Line]:
     """Return the lines in *block*, from *offset* of the file *path* on; damage is logged."""
     try:
+        _check_utf8(block)
         lines = _decoder.decode_lines(block)
     except _DAMAGED:
         return list(_undamaged(path, offset, block))
@@ -211,6 +219,14 @@ def tell_damage(path: Path, offset: int, line: bytes, error: Exception) -> None:
             len(line),
             error,
         )
+
+
+def size_of(path: Path) -> int:
+    """Return the size of the file *path* in bytes, 0 if it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def first_event(path: Path) -> Event | None:

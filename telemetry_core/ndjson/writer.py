@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from telemetry_core.clock import next_noon_ns, system_clock
-from telemetry_core.errors import IdConflictError, NoActiveRunError, StorageError
+from telemetry_core.errors import (
+    IdConflictError,
+    NoActiveRunError,
+    OutcomeUnknownError,
+    StorageError,
+)
 from telemetry_core.events import Event, make_checked_draft
 from telemetry_core.ndjson.lines import LineEncoder
 from telemetry_core.ndjson.settings import ALWAYS, NdjsonSettings
@@ -201,9 +206,13 @@ class Writer(Site):
                 block = b"".join(segment.lines)
                 for start in range(0, len(block), _PIECE):
                     into.write(block[start : start + _PIECE])
-        except StorageError:
+        except StorageError as error:
             for into in touched:
                 into.cut_back()
+            broken = next((into for into in touched if into.is_broken), None)
+            if broken is not None and not isinstance(error, OutcomeUnknownError):
+                reason = f"{error}, and a part of the batch cannot be cut off"
+                raise OutcomeUnknownError(str(broken.path), reason) from error
             if sum(len(segment.events) for segment in segments) > 1:
                 # Another process may have seen the lines that are gone: not these numbers again.
                 self.last_seq = segments[-1].events[-1].seq
@@ -273,6 +282,7 @@ def _draft_of(event: Event) -> CheckedDraft:
         event.run_id,
         event.id,
         event.make_current,
+        event.store_permanently,
     )
     draft.seq = event.seq
     return draft

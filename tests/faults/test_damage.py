@@ -54,7 +54,9 @@ def test_every_whole_line_is_read(log, place, caplog, damage, name):
         whole = {line for line in (piece.rstrip(b"\r") for piece in pieces) if line in lines}
         with open_again(site) as recorder:
             _check_reading(recorder, others | whole)
-            _check_seq(recorder, lines + [piece for piece in pieces if _is_json(piece)])
+            # A number that damage made larger may stand before what a start reads again:
+            # `telemetry check` finds it out of order.
+            _check_seq(recorder, lines)
         _check_told(caplog, site / name, pieces, whole)
         if damage.name == "line repeated":
             seqs = _seqs_in_order(site)

@@ -68,11 +68,8 @@ def test_a_copy_is_the_same_site(recorder, target):
     assert report.is_verified
 
 
-def test_an_ephemeral_event_is_copied_as_current_only(recorder, target, request):
+def test_an_ephemeral_event_is_copied_as_current_only(recorder, target):
     """It takes its number in its place, and is in no history."""
-    if "ndjson" in request.node.name:
-        reason = "NdjsonStorage.replicate writes ephemeral events into the history"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     recorder.record("door", "open", store_permanently=False)
     recorder.record("weather", 5)
     recorder.record("door", "closed", store_permanently=False)
