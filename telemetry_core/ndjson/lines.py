@@ -177,9 +177,14 @@ def backwards(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     """
     Yield the lines between two offsets of the file *path* with their offsets, the last one first.
 
-    Both offsets stand behind a line break, or at the beginning of the file.
+    Both offsets stand behind a line break, or at the beginning of the file. A file that is not
+    there any more has no lines.
     """
-    with path.open("rb", buffering=0) as file:
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return
+    with file:
         at = end - 1
         rest = b""
         while at > start:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from telemetry_core.errors import StorageError
 
 _write = os.write
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Counts(NamedTuple):
@@ -156,6 +156,6 @@ class Log:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Return the error of ours for an *error* of the system at *path*."""
     reason = error.strerror or str(error)
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return StorageFullError(str(path), reason)
     return StorageUnavailableError(str(path), reason)

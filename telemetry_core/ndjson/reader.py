@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _WHOLE = Span(0, None)
 _UNKNOWN = 2**64
+_CANONICAL = len("2026-03-18T00:05:48.955Z")
 
 
 class Reader:
@@ -182,7 +183,7 @@ class _Search:
         if not self._has_times:
             return True
         ts = line.ts
-        if ts[10:11] == "T" and ts[19:20] == "." and ts[-1:] == "Z":
+        if len(ts) >= _CANONICAL and ts[10] == "T" and ts[19] == "." and ts[-1] == "Z":
             return self._since <= ts[:-1] < self._until
         return self.selection.matches(line.event())
 

@@ -113,7 +113,7 @@ class Writer(Site):
             self._careful_seq = careful_seq
             raise
         self._write(segments)
-        self._account(new, segments)
+        self._account(new, segments, may_be_older=seqs is not None)
         self._careful_seq = careful_seq
         if self._is_always:
             for into in self.logs.values():
@@ -123,10 +123,19 @@ class Writer(Site):
         return answer
 
     def replicate(self, events: Sequence[Event]) -> None:
-        """Keep *events* as the contract says, each in the file of the day of its ts."""
+        """
+        Keep *events* as the contract says, each in the file of the day of its ts.
+
+        Their seqs are above those of what is stored already. When there is room for a part of
+        them only, whole days may have been kept; they are passed over the next time.
+        """
+        for one, two in itertools.pairwise(events):
+            if one.seq >= two.seq:
+                raise IdConflictError(f"seq {two.seq}", two.seq)
         new = [event for event in events if not self._is_kept(event)]
-        if any(one.seq >= two.seq for one, two in itertools.pairwise(new)):
-            raise IdConflictError(f"seq {new[0].seq}", new[0].seq)
+        for event in new:
+            if event.run_id is not SITE and event.run_id not in self.logs:
+                raise NoActiveRunError(event.run_id)
         now_ns = system_clock()
         for day, group in itertools.groupby(new, lambda event: self.day_of(event.ts, now_ns)):
             drafts = [_draft_of(event) for event in group]
@@ -134,13 +143,16 @@ class Writer(Site):
             self.append(drafts, min(now_ns, next_noon_ns(day, self.zone) - 1), seqs)
 
     def _is_kept(self, event: Event) -> bool:
-        if event.seq > self.last_stored:
+        if event.seq > self.last_seq:
             return False
         found = self._reader.read(Selection(after=event.seq - 1, limit=1), event.seq)
-        kept = next(iter(found), None)
-        if kept is None or kept != event:
+        of_seq = (one for one in self.current.copy().values() if one.seq == event.seq)
+        kept = next(itertools.chain(found, of_seq), None)
+        # An ephemeral event leaves no trace behind when another one becomes current.
+        is_free = event.seq > self.last_stored or not event.store_permanently
+        if kept != event and (kept is not None or not is_free):
             raise IdConflictError(f"seq {event.seq}", event.seq)
-        return True
+        return kept is not None
 
     def _number(
         self, drafts: Sequence[CheckedDraft], seqs: Sequence[int] | None
@@ -218,12 +230,14 @@ class Writer(Site):
                 self.last_seq = segments[-1].events[-1].seq
             raise
 
-    def _account(self, new: list[Any], segments: list[_Segment]) -> None:
+    def _account(
+        self, new: list[Any], segments: list[_Segment], *, may_be_older: bool = False
+    ) -> None:
         """Make events of the drafts that were written, and take account of them."""
         current = self.current
         for draft in new:
             draft.__class__ = Event
-            if draft.make_current:
+            if draft.make_current and not (may_be_older and self._is_older(draft)):
                 current[draft.type] = draft
             if draft.id is not None and draft.store_permanently:
                 self.ids.add(draft.id, draft.seq)
@@ -238,6 +252,11 @@ class Writer(Site):
         # The sizes last: whatever is not accounted for when this is interrupted is found again.
         for segment in segments:
             self.logs[segment.stream].size += sum(map(len, segment.lines))
+
+    def _is_older(self, event: Event) -> bool:
+        """Whether a later event of its type is current."""
+        known = self.current.get(event.type)
+        return known is not None and known.seq > event.seq
 
     def _look_around(self, last: int, recorded_ns: int) -> None:
         """See that seqs up to *last* can be given, and until when nothing need be looked at."""

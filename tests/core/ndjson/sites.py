@@ -1,11 +1,14 @@
 """What the tests of the NDJSON storage share: opening, appending at an instant, reading lines."""
 
+import collections
 import contextlib
+import itertools
 import resource
 import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 import telemetry_core.ndjson
 from telemetry_core.clock import NS, format_ts, instant_ns
@@ -76,6 +79,14 @@ def files_up_to(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def fill_up(disk):
+    """Leave no room on the disk that the directory *disk* is on; return the file that takes it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        collections.deque(map(file.write, itertools.repeat(bytes(4096))), maxlen=0)
+    return ballast
 
 
 class Interrupt:

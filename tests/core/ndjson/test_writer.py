@@ -1,6 +1,5 @@
 """Numbering and appending: whole batches or nothing, whatever goes wrong in between."""
 
-import collections
 import ctypes
 import itertools
 import sys
@@ -16,6 +15,7 @@ from tests.core.ndjson.sites import (
     append,
     at,
     files_up_to,
+    fill_up,
     interrupted,
     lines_of,
     number,
@@ -116,14 +116,6 @@ def test_a_refused_batch_costs_no_number(storage):
     assert number(storage, 2).seq == first.seq + 1
 
 
-def fill(path):
-    """Leave no room on the disk that *path* is on, and return the file that takes it."""
-    ballast = path / "ballast"
-    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        collections.deque(map(file.write, itertools.repeat(bytes(4096))), maxlen=0)
-    return ballast
-
-
 def fill_lines(storage):
     """Append until a line needs a new block of the disk, and there is none."""
     for _ in range(100):
@@ -138,7 +130,7 @@ def test_on_a_full_disk_recording_is_refused_and_goes_on_by_itself(small_disk):
     """The error says so, what was there stays, and no restart is needed when there is room."""
     with open_site(small_disk / "site") as storage:
         first = number(storage, 1)
-        ballast = fill(small_disk)
+        ballast = fill_up(small_disk)
         assert "No space left" in str(fill_lines(storage))
         with pytest.raises(StorageFullError):
             storage.check_writable()
@@ -155,7 +147,7 @@ def test_on_a_full_disk_ephemeral_events_are_taken(small_disk):
     with open_site(small_disk / "site") as storage:
         number(storage, 1)
     with open_site(small_disk / "site") as storage:
-        fill(small_disk)
+        fill_up(small_disk)
         for seconds in range(3000):
             number(storage, seconds, type="status", store_permanently=False, seconds=seconds)
         assert storage.current()["status"].data == 2999
@@ -167,7 +159,7 @@ def test_a_site_on_a_full_disk_can_be_opened(small_disk):
     with open_site(site) as storage:
         storage.start_run(make_run())
         first = number(storage, 1)
-    ballast = fill(small_disk)
+    ballast = fill_up(small_disk)
     with open_site(site) as storage:
         assert stored(storage) == [first]
         assert storage.active_run().run_id == "001"
@@ -183,7 +175,7 @@ def test_on_a_full_disk_a_new_day_waits_for_room(small_disk):
     """At noon a new file is needed; what is recorded then is refused until there is room."""
     with open_site(small_disk / "site") as storage:
         first = number(storage, 1)
-        ballast = fill(small_disk)
+        ballast = fill_up(small_disk)
         with pytest.raises(StorageFullError):
             number(storage, "x" * 5000, seconds=86400)
         ballast.unlink()
