@@ -25,6 +25,8 @@ TYPES = ("weather", "power", "status")
 NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
 HOUR = NOON + timedelta(hours=7)
 
+OPEN_CPU_MS = 30
+
 DECODE = "msgspec into a plain struct"
 FULL = "history(), all of it"
 ONE_TYPE = "history(types=…), a third of it"
@@ -134,7 +136,8 @@ def _open(site: Path) -> None:
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(f"\nopen a day of {EVENTS} events, with a checkpoint")
     median = sorted(cpu)[2] * 1000
-    print(f"  CPU {median:.1f} ms; goal <= 30 ms: {'reached' if median <= 30 else 'MISSED'}")
+    verdict = "reached" if median <= OPEN_CPU_MS else "MISSED"
+    print(f"  CPU {median:.1f} ms; goal <= {OPEN_CPU_MS} ms: {verdict}")
     print(f"  resident memory grew by {grown / 1024:.1f} MB; goal <= 20 MB")
 
 

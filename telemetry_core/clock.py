@@ -140,9 +140,14 @@ def observing_day(ns: int, zone: tzinfo) -> str:
     return f"{day:%Y%m%d}"
 
 
+def day_before(day: str) -> str:
+    """Return the key of the day before *day*, both `YYYYMMDD`."""
+    return f"{date.fromisoformat(day) - timedelta(days=1):%Y%m%d}"
+
+
 def next_noon_ns(day: str, zone: tzinfo) -> int:
     """Return the instant at which the observing *day* ends: the local noon after it began."""
-    first = date(int(day[:4]), int(day[4:6]), int(day[6:8]))
+    first = date.fromisoformat(day)
     noon = datetime.combine(first + timedelta(days=1), time(12), tzinfo=zone)
     return _seconds(noon) * NS
 

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import cattrs
 import orjson
-from attrs import Attribute
+from attrs import Attribute, has
+from cattrs.gen import make_dict_structure_fn
 
 from telemetry_core.errors import InvalidEventError, MalformedJSONError, Problem
 from telemetry_core.events import Event
@@ -47,7 +48,9 @@ def read_json(text: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         raise MalformedJSONError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise MalformedJSONError(f"{error.msg} at character {error.pos}") from None
+        # Some of the messages end with the word that begins the place.
+        reason = error.msg.removesuffix(" at")
+        raise MalformedJSONError(f"{reason} at character {error.pos}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -110,6 +113,7 @@ def make_converter(
     converter.register_structure_hook(bool, _strict(bool, "true or false"))
     converter.register_structure_hook(float, _structure_float)
     converter.register_structure_hook_func(_is_json_object, _structure_object)
+    converter.register_structure_hook_factory(has, _structure_class)
     for teach in configure:
         teach(converter)
     return converter
@@ -130,6 +134,17 @@ def _structure_float(value: Any, _: Any) -> float:
         message = f"must be a number, not {value!r:.100}"
         raise ValueError(message)
     return float(value)
+
+
+def _structure_class(kind: type, converter: cattrs.BaseConverter) -> Callable[[Any, Any], Any]:
+    structure_fields: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+    )
+
+    def structure(value: Any, _: Any) -> Any:
+        return structure_fields(_structure_object(value, kind), kind)
+
+    return structure
 
 
 def _is_json_object(kind: Any) -> bool:

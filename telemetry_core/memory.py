@@ -14,7 +14,6 @@ from telemetry_core.errors import (
     NoActiveRunError,
     RunActiveError,
     StorageClosedError,
-    UnknownRunError,
 )
 from telemetry_core.events import copy_of
 from telemetry_core.hookspecs import hookimpl
@@ -167,9 +166,10 @@ class MemoryStorage(Storage):
         with self._changed:
             self._check_open()
             new = {event.seq: copy_of(event) for event in events if not self._has(event)}
+            active = self.active_run()
             for event in new.values():
-                if event.run_id is not None and event.run_id not in self._runs:
-                    raise UnknownRunError(event.run_id)
+                if event.run_id is not None and (active is None or active.run_id != event.run_id):
+                    raise NoActiveRunError(event.run_id)
             stored = [event for event in new.values() if event.store_permanently]
             for event in stored:
                 if event.run_id is not None:

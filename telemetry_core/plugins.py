@@ -115,7 +115,7 @@ class Plugins:
             self.storage_types()  # now, so that one without its driver fails here and alone
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin may fail in any way
+        except BaseException as error:  # a plugin may fail in any way, and may not end the process
             if self.manager.has_plugin(entry_point.name):
                 self.manager.unregister(name=entry_point.name)
             reason = f"{type(error).__name__}: {error}"

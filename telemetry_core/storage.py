@@ -329,15 +329,15 @@ class Storage(ABC):
         """
         Keep *events* under the seqs they carry, all or none; those kept before are passed over.
 
-        They are in ascending seq. Each goes to the stream it belongs to: a run of its `run_id` was
-        started here before, and need not be active. The counts of that run go on, and an event is
-        made current as its writer asked, unless one of a higher seq is. Numbers given later are
-        above all of them. No events at all tell whether this storage can replicate.
+        They are in ascending seq. Each goes to the stream it belongs to; its run is active, as for
+        `append`. An event is made current as its writer asked, unless one of a higher seq is; one
+        with `store_permanently` false does only that. Numbers given later are above all of them.
+        A call without events tells whether this storage can replicate.
 
         Raises:
             UnsupportedError: This storage gives its own numbers only.
             IdConflictError: A seq is taken by another event.
-            UnknownRunError: An event belongs to a run that was never started here.
+            NoActiveRunError: An event belongs to a run that is not active.
             StorageError: As for `append`.
         """
         raise UnsupportedError(type(self).__name__, "take events with given seqs")

@@ -56,21 +56,23 @@ class Report:
 
     `gaps` are seqs between the first and the last one that are in no file, which is legal: events
     that were not to be stored take seqs too, and so does a crash. `repeated` are seqs that stand
-    in more than one line. `unreadable_runs` are directories whose `run.json` cannot be read.
-    `mended` says what a repair did.
+    in more than one line, `disorder` lines whose seq is not above that of the line before: one of
+    the two was changed by somebody or something. `unreadable_runs` are directories whose
+    `run.json` cannot be read. `mended` says what a repair did.
     """
 
     files: list[FileReport] = field(factory=list)
     damage: list[Damage] = field(factory=list)
     gaps: int = 0
     repeated: list[int] = field(factory=list)
+    disorder: list[Damage] = field(factory=list)
     unreadable_runs: list[str] = field(factory=list)
     mended: list[str] = field(factory=list)
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is damaged."""
-        return not (self.damage or self.repeated or self.unreadable_runs)
+        return not (self.damage or self.repeated or self.disorder or self.unreadable_runs)
 
     @property
     def events(self) -> int:
@@ -91,7 +93,7 @@ def check(layout: Layout, *, on_file: Callable[[str], object] = lambda _: None) 
         on_file(layout.relative(path))
         of_file = FileReport(layout.relative(path))
         report.files.append(of_file)
-        seqs.append(_check_file(path, of_file, report.damage))
+        seqs.append(_check_file(path, of_file, report))
     _count_gaps(report, seqs)
     for directory in layout.run_directories():
         if _is_unreadable(layout, directory):
@@ -174,19 +176,26 @@ def _parsed(offset: int, text: bytes) -> _Line:
         return _Line(offset, text, reason=str(error))
 
 
-def _check_file(path: Path, of_file: FileReport, damage: list[Damage]) -> list[int]:
+def _check_file(path: Path, of_file: FileReport, report: Report) -> list[int]:
     """Return the seqs in one file, in their order."""
-    seqs = []
+    seqs: list[int] = []
     end = 0
     for line in _lines_of(path):
         end = line.offset + len(line.text) + 1
-        if line.seq is not None:
-            seqs.append(line.seq)
-        elif line.reason is not None:
-            damage.append(Damage(of_file.file, line.offset, len(line.text), line.reason))
+        if line.reason is not None:
+            damage = Damage(of_file.file, line.offset, len(line.text), line.reason)
+            report.damage.append(damage)
+        if line.seq is None:
+            continue
+        if seqs and line.seq < seqs[-1]:
+            reason = f"seq {line.seq} behind seq {seqs[-1]}"
+            report.disorder.append(Damage(of_file.file, line.offset, len(line.text), reason))
+        seqs.append(line.seq)
     rest = path.stat().st_size - end
     if rest > 0:
-        damage.append(Damage(of_file.file, end, rest, "torn, or being written: no line break"))
+        report.damage.append(
+            Damage(of_file.file, end, rest, "torn, or being written: no line break")
+        )
     if seqs:
         of_file.events, of_file.first_seq, of_file.last_seq = len(seqs), seqs[0], seqs[-1]
         of_file.gaps = max(seqs) - min(seqs) + 1 - len(set(seqs))

@@ -22,22 +22,31 @@ PIECE: Final = 128 * 1024
 _KNOWN_TYPES_KEPT = 10_000
 
 
+class _TypeTexts(dict[str, bytes]):
+    """The names of types as JSON text, each encoded once."""
+
+    def __missing__(self, name: str) -> bytes:
+        text = orjson.dumps(name)
+        if len(self) < _KNOWN_TYPES_KEPT:
+            self[name] = text
+        return text
+
+
 class LineEncoder:
-    """Makes the line of an event; the names of types are encoded once."""
+    """Makes the line of an event."""
 
     __slots__ = ("_types",)
 
     def __init__(self) -> None:
-        self._types: dict[str, bytes] = {}
+        self._types = _TypeTexts()
 
-    def __call__(self, event: Any, seq: int) -> bytes:
+    def line_of(self, event: Any, seq: int) -> bytes:
         """Return *event*, or a checked draft, under *seq* as it stands in a file."""
-        type_json = self._types.get(event.type) or self._encode_type(event.type)
         if event.id is None and event.make_current:
             return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b}\n' % (
                 seq,
                 event.ts.encode(),
-                type_json,
+                self._types[event.type],
                 event._data_json,  # noqa: SLF001
                 event._meta_json,  # noqa: SLF001
             )
@@ -47,17 +56,11 @@ class LineEncoder:
         return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b%b}\n' % (
             seq,
             event.ts.encode(),
-            type_json,
+            self._types[event.type],
             event._data_json,  # noqa: SLF001
             event._meta_json,  # noqa: SLF001
             extra,
         )
-
-    def _encode_type(self, type_: str) -> bytes:
-        encoded = orjson.dumps(type_)
-        if len(self._types) < _KNOWN_TYPES_KEPT:
-            self._types[type_] = encoded
-        return encoded
 
 
 class Line(msgspec.Struct, gc=False):
@@ -67,7 +70,7 @@ class Line(msgspec.Struct, gc=False):
     ts: str
     type: str
     data: Any
-    meta: dict[str, Any] | None = None
+    meta: dict[str, Any] | None
     id: str | None = None
     current: bool | None = True
 
@@ -102,14 +105,22 @@ def parse(text: bytes) -> Line:
         DamagedLineError: It is no event.
     """
     try:
+        _check_utf8(text)
         return _decoder.decode(text)
     except _DAMAGED as error:
         raise DamagedLineError(str(error)) from None
 
 
+def _check_utf8(text: bytes) -> None:
+    # The decoder does not look at what it passes over, such as the name of a field it lacks.
+    if not text.isascii():
+        text.decode()
+
+
 def parse_lines(path: Path, offset: int, block: bytes) -> list[Line]:
     """Return the lines in *block*, from *offset* of the file *path* on; damage is logged."""
     try:
+        _check_utf8(block)
         lines = _decoder.decode_lines(block)
     except _DAMAGED:
         return list(_undamaged(path, offset, block))
@@ -213,6 +224,14 @@ def tell_damage(path: Path, offset: int, line: bytes, error: Exception) -> None:
             len(line),
             error,
         )
+
+
+def size_of(path: Path) -> int:
+    """Return the size of the file *path* in bytes, 0 if it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def first_event(path: Path) -> Event | None:

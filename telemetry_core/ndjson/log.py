@@ -72,6 +72,7 @@ class Log:
         Raises:
             StorageFullError: There is no room.
             StorageUnavailableError: It cannot be written.
+            OutcomeUnknownError: It could be written in part, and that part not be cut off.
         """
         self.is_dirty = True
         try:
@@ -80,7 +81,14 @@ class Log:
                 write_all(self.fd, block[written:])
         except OSError as error:
             self.cut_back()
-            raise storage_error(self.path, error) from error
+            raise self.error_of(error) from error
+
+    def error_of(self, error: OSError) -> StorageError:
+        """Return the error of ours for one of the system that ended a write and was cut back."""
+        if self.is_broken:
+            reason = f"{error.strerror or error}, and what was written cannot be cut off"
+            return OutcomeUnknownError(str(self.path), reason)
+        return storage_error(self.path, error)
 
     def cut_back(self) -> None:
         """Cut the file to its `size`, so that what was written behind it is gone."""

@@ -8,7 +8,14 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from telemetry_core.clock import instant_ns, local_zone, next_noon_ns, observing_day
+from telemetry_core.clock import (
+    day_before,
+    format_ts,
+    instant_ns,
+    local_zone,
+    next_noon_ns,
+    observing_day,
+)
 from telemetry_core.errors import (
     StorageClosedError,
     StorageError,
@@ -56,6 +63,7 @@ class Site:
         self._place = str(layout.site_dir)
         self._is_disowned = False
         self.zone = local_zone(settings.timezone)
+        self._day_of_last = ("", "", "")
         make_directory(layout.private)
         with contextlib.ExitStack() as opened:
             self._lock = Lock(layout.lock, self._place)
@@ -202,8 +210,16 @@ class Site:
 
     def day_of(self, ts: str, now_ns: int) -> str:
         """Return the day to keep an event of *ts* in: not after today, not before the newest."""
-        ns = min(instant_ns(ts), now_ns)
-        return max(observing_day(ns, self.zone), self._newest_day)
+        begin, end, day = self._day_of_last
+        if not begin <= ts < end:
+            ns = min(instant_ns(ts), now_ns)
+            day = observing_day(ns, self.zone)
+            end_ns = next_noon_ns(day, self.zone)
+            if end_ns <= now_ns:
+                # Whole seconds, so that texts of any number of digits compare as the times do.
+                begin_ns = next_noon_ns(day_before(day), self.zone)
+                self._day_of_last = (format_ts(begin_ns)[:19], format_ts(end_ns)[:19], day)
+        return max(day, self._newest_day)
 
     def enter_day(self, recorded_ns: int) -> None:
         """Go on in the file of the observing day at *recorded_ns*, but never in an older one."""

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from telemetry_core.clock import next_noon_ns, system_clock
-from telemetry_core.errors import IdConflictError, NoActiveRunError, StorageError
+from telemetry_core.errors import (
+    IdConflictError,
+    NoActiveRunError,
+    OutcomeUnknownError,
+    StorageError,
+)
 from telemetry_core.events import Event, make_checked_draft
 from telemetry_core.ndjson.lines import LineEncoder
 from telemetry_core.ndjson.settings import ALWAYS, NdjsonSettings
@@ -55,7 +60,7 @@ class Writer(Site):
     ) -> None:
         self.waiters: deque[threading.Event] = deque()
         self._reader = reader
-        self._encode = LineEncoder()
+        self._line_of = LineEncoder().line_of
         self._is_always = settings.durability == ALWAYS
         self._careful_seq = 0
         self._careful_ns = 0
@@ -75,7 +80,7 @@ class Writer(Site):
             or not draft.store_permanently
         ):
             return self.append((draft,), recorded_ns)[0]
-        line = self._encode(draft, seq)
+        line = self._line_of(draft, seq)
         # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
         self._careful_seq = 0
         into.write(line)
@@ -162,7 +167,7 @@ class Writer(Site):
         new: list[Any] = []
         segments: list[_Segment] = []
         new_ids: dict[str, Any] = {}
-        encode = self._encode
+        line_of = self._line_of
         seq = self.last_seq
         for place, draft in enumerate(drafts):
             stream = draft.run_id
@@ -185,7 +190,7 @@ class Writer(Site):
                 if not segments or segments[-1].stream != stream:
                     segments.append(_Segment(stream))
                 segments[-1].events.append(draft)
-                segments[-1].lines.append(encode(draft, seq))
+                segments[-1].lines.append(line_of(draft, seq))
         return answer, new, segments
 
     def _known(self, draft: CheckedDraft, new_ids: dict[str, Any]) -> Event | None:
@@ -213,9 +218,13 @@ class Writer(Site):
                 block = b"".join(segment.lines)
                 for start in range(0, len(block), _PIECE):
                     into.write(block[start : start + _PIECE])
-        except StorageError:
+        except StorageError as error:
             for into in touched:
                 into.cut_back()
+            broken = next((into for into in touched if into.is_broken), None)
+            if broken is not None and not isinstance(error, OutcomeUnknownError):
+                reason = f"{error}, and a part of the batch cannot be cut off"
+                raise OutcomeUnknownError(str(broken.path), reason) from error
             if sum(len(segment.events) for segment in segments) > 1:
                 # Another process may have seen the lines that are gone: not these numbers again.
                 self.last_seq = segments[-1].events[-1].seq

@@ -10,6 +10,7 @@ from telemetry_core import (
     Plugins,
     Recorder,
     StorageClosedError,
+    StorageError,
     StorageFullError,
     StorageUnavailableError,
     hookimpl,
@@ -161,8 +162,8 @@ def test_an_error_reaches_every_caller_as_its_own(grouped, recorder, heard, stan
     assert [first, last] == heard
 
 
-def test_a_flush_that_fails_acknowledges_nothing(grouped, recorder, stand):
-    """Neither to the caller who asked for it nor to those in the same group."""
+def test_a_flush_that_fails_is_for_those_who_asked_for_it(grouped, recorder, heard, stand):
+    """The events are stored, so the others of the group have theirs, and observers hear of all."""
 
     def fail():
         raise StorageFullError("grouped:", "no room")
@@ -173,8 +174,34 @@ def test_a_flush_that_fails_acknowledges_nothing(grouped, recorder, stand):
     )
     grouped.flush = fail
     grouped.gate.set()
-    _, *errors = results(calls)
-    assert [StorageFullError] * 2 == [type(error) for error in errors]
+    _, event, error = results(calls)
+    assert (1, StorageFullError) == (event.data, type(error))
+    stored = list(recorder.history())
+    recorder.close()
+    assert stored == heard
+
+
+class OddError(StorageError):
+    """An error of a plugin, whose arguments do not make it again."""
+
+    def __init__(self, place, *, code):
+        self.code = code
+        super().__init__(f"{place}: {code}")
+
+
+@pytest.mark.parametrize("error", [OddError("x", code=5), ZeroDivisionError()])
+def test_an_error_of_any_kind_ends_no_writer(grouped, recorder, stand, error):
+    """Every caller of the group gets it, and the next one is served."""
+
+    def fail(*_):
+        raise error
+
+    calls = stand(*[lambda: recorder.record("weather", 1)] * 3)
+    append, grouped.append = grouped.append, fail
+    grouped.gate.set()
+    assert [type(error)] * 3 == [type(one) for one in results(calls)[1:]]
+    grouped.append = append
+    assert 2 == recorder.record("weather", 2).data
 
 
 def test_one_flush_serves_a_whole_group(grouped, recorder, stand):

@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from telemetry_core import IdConflictError, UnknownRunError
+from telemetry_core import IdConflictError, NoActiveRunError
 from telemetry_core.memory import MemoryStorage
 from telemetry_core.testing.samples import (
     append,
@@ -32,11 +32,10 @@ def original():
 
 @pytest.fixture
 def replica(original):
-    """A storage that knows the run and nothing else."""
+    """A storage in which the run is active and nothing else is."""
     storage = MemoryStorage()
     (run,) = original.runs()
     storage.start_run(evolve(run, stopped_at=None, status="active", events=0))
-    storage.finish_run(run)
     return storage
 
 
@@ -96,10 +95,10 @@ def test_another_event_under_a_seq_is_an_error(original, replica):
     assert data_of(replica) == [7]
 
 
-def test_an_event_of_an_unknown_run_is_refused(original):
-    """The run's facts come before its events."""
+def test_an_event_of_a_run_that_is_not_active_is_refused(original):
+    """The run's facts come before its events, and nothing of the batch is kept."""
     storage = MemoryStorage()
-    with pytest.raises(UnknownRunError, match="001"):
+    with pytest.raises(NoActiveRunError, match="001"):
         storage.replicate(stored(original))
     assert stored(storage) == []
 

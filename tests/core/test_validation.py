@@ -197,13 +197,81 @@ def test_null_is_no_number_to_be_strict_about(strict):
     assert {**value, "d": "2026-03-18"} == strict.record("weather", value).data
 
 
-@pytest.mark.parametrize("data", [{1: "a", "1": "b"}, {"x": [{2.5: 1, "2.5": 2}]}])
+class Colour(enum.Enum):
+    """Its members are written as their values."""
+
+    RED = "red"
+
+
+@attrs.frozen
+class Reading:
+    """Its fields are written as an object."""
+
+    value: object
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {1: "a", "1": "b"},
+        {"x": [{2.5: 1, "2.5": 2}]},
+        {True: 1, "true": 2},
+        {None: 1, "null": 2},
+        {Colour.RED: 1, "red": 2},
+        {datetime(2026, 1, 1, tzinfo=UTC): 1, "2026-01-01T00:00:00+00:00": 2},
+        {"x": Reading({1: "a", "1": "b"})},
+    ],
+)
 def test_two_keys_that_are_one_as_text_are_refused(recorder, data):
     """One of the two values would be lost."""
     path, message = refusal(recorder, data=data)
     assert path.startswith("$.data")
     assert "two keys are the same as JSON text" == message
     assert refusal(recorder, meta=data)[0].startswith("$.meta")
+
+
+@pytest.mark.parametrize("text", ["a\0", "\\\0", "\\\\\0b"])
+def test_the_character_nul_is_refused(recorder, text):
+    """A database of ours keeps no text with it."""
+    assert "NUL" in refusal(recorder, data=[text])[1]
+    assert "NUL" in refusal(recorder, data={text: 1})[1]
+    assert "NUL" in refusal(recorder, meta={"a": text})[1]
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "\\", "C:\\u0000\n"])
+def test_what_only_looks_like_nul_is_kept(recorder, text):
+    """A backslash and the letters behind it are text like any other."""
+    assert text == recorder.record("weather", text).data
+
+
+def test_thousands_of_levels_are_refused_like_a_hundred(recorder):
+    """However deep a value is, it is an event that cannot be kept, and no other error."""
+    path, _ = refusal(recorder, data=nested(2000))
+    assert path.startswith("$.data")
+
+
+def test_a_refused_event_counts_no_null(recorder):
+    """What was not recorded did not become null."""
+    refusal(recorder, data=math.nan, ts="banana")
+    refusal(recorder, data=math.nan, meta=1)
+    assert 0 == recorder.nulled
+
+
+def test_empty_meta_takes_no_room(recorder):
+    """An event of the largest size is kept with `meta={}` as without."""
+    text = "x" * (256 * 1024 - 2)
+    assert recorder.record("weather", text, meta={}).data == text
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(b"x", "decode it"), (1j, "real and imaginary"), (iter([1]), "only once")],
+)
+def test_a_converters_own_message_reaches_the_caller(recorder, value, message):
+    """It says what to do instead."""
+    path, said = refusal(recorder, data={"a": [value]})
+    assert "$.data.a[0]" == path
+    assert message in said
 
 
 def test_keys_that_are_no_text_become_text(recorder):

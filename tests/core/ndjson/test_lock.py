@@ -65,7 +65,9 @@ def test_a_second_writer_of_this_process_is_refused(site, storage):
 def test_a_reader_leaves_no_trace(site):
     """It makes no file and no directory, also where there is no `.telemetry`."""
     site.mkdir()
-    (site / DAY).write_bytes(b'{"seq":1,"ts":"2026-03-18T18:00:00.000Z","type":"a","data":1}\n')
+    (site / DAY).write_bytes(
+        b'{"seq":1,"ts":"2026-03-18T18:00:00.000Z","type":"a","data":1,"meta":{}}\n'
+    )
     with open_site(site, read_only=True) as reader:
         assert data_of(reader) == [1]
         assert data_of(reader, since="2026-03-18T00:00:00Z") == [1]
