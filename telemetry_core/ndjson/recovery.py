@@ -145,21 +145,23 @@ def _replay(
     state.current = {type_: one for type_, one in state.current.items() if can_be_written(one)}
 
 
-def mend_tail(layout: Layout, path: Path) -> None:
+def mend_tail(layout: Layout, path: Path) -> Path | None:
     """
     Make the file *path* end with a whole line: a torn one is cut off and kept in `.telemetry/torn`.
 
-    A last line that only lacks its line break is a whole event: it gets one.
+    A last line that only lacks its line break is a whole event: it gets one. Returns where the
+    torn one is kept, if there was one.
     """
+    aside = None
     try:
         end = end_of_lines(path)
         with path.open("rb") as file:
             file.seek(end)
             tail = file.read()
     except FileNotFoundError:
-        return
+        return None
     if not tail:
-        return
+        return None
     try:
         parse(tail)
     except DamagedLineError:
@@ -177,6 +179,7 @@ def mend_tail(layout: Layout, path: Path) -> None:
             file.write(b"\n")
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    return aside
 
 
 def set_aside(layout: Layout, path: Path, offset: int, content: bytes) -> Path:

@@ -76,13 +76,23 @@ def read_run(layout: Layout, directory: Path) -> Run | None:
     """
     place = layout.relative(directory)
     try:
-        facts: dict[str, Any] = orjson.loads((directory / RUN_FACTS).read_bytes())
-        return _converter.structure({**facts, "directory": place}, Run)
+        return facts_of(layout, directory)
     except FileNotFoundError:
         return _run_without_facts(directory, place, "no run.json: its end was never recorded")
     except Exception as error:  # noqa: BLE001  # whatever is in the file, it hides no other run
         log.warning("%s cannot be read: %s", directory / RUN_FACTS, error)
         return _run_without_facts(directory, place, "its run.json cannot be read")
+
+
+def facts_of(layout: Layout, directory: Path) -> Run:
+    """
+    Return the run that the `run.json` in *directory* tells of.
+
+    Raises:
+        Exception: There is none, or it cannot be read, for whatever reason.
+    """
+    facts: dict[str, Any] = orjson.loads((directory / RUN_FACTS).read_bytes())
+    return _converter.structure({**facts, "directory": layout.relative(directory)}, Run)
 
 
 class RunFiles:

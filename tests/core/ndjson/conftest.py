@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +20,12 @@ def storage(site):
     """Open a new site directory."""
     with open_site(site) as one:
         yield one
+
+
+@pytest.fixture
+def tidying_up(monkeypatch):
+    """Let Python say nothing of an interrupt that comes while it lets go of something."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import ctypes
 import itertools
-import sys
 import threading
 import time
 
@@ -205,6 +204,7 @@ def check_whole(site, acknowledged):
             assert (run.events, run.first_seq, run.last_seq) == counts
 
 
+@pytest.mark.usefixtures("tidying_up")
 @pytest.mark.parametrize("way", ["append", "append_one"])
 def test_an_interrupted_append_costs_nothing(site, storage, way):
     """Wherever a Ctrl-C comes: what was acknowledged is there once, no line is torn."""
@@ -225,6 +225,7 @@ def test_an_interrupted_append_costs_nothing(site, storage, way):
     check_whole(site, acknowledged)
 
 
+@pytest.mark.usefixtures("tidying_up")
 def test_an_interrupted_batch_costs_nothing(site, storage):
     """Also of a batch over two files, with ids, that looks around and finds noon passed."""
     storage.start_run(make_run())
@@ -250,6 +251,7 @@ def test_an_interrupted_batch_costs_nothing(site, storage):
     check_whole(site, acknowledged)
 
 
+@pytest.mark.usefixtures("tidying_up")
 def test_two_interrupts_one_after_the_other_cost_nothing(site, storage):
     """Also the look that puts right what the first one left may be interrupted."""
     acknowledged = [number(storage, 0)]
@@ -323,10 +325,9 @@ class Busy(threading.Thread):
         self.acknowledged.extend(append(self._storage, *drafts, seconds=n / 1000))
 
 
-def test_interrupts_of_a_busy_thread_cost_nothing(site, storage, monkeypatch):
+@pytest.mark.usefixtures("tidying_up")
+def test_interrupts_of_a_busy_thread_cost_nothing(site, storage):
     """As `Ctrl-C` comes: from outside, at any moment, hundreds of times."""
-    # Python has nowhere to raise what comes while it tidies up, and pytest would fail for it.
-    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     storage.start_run(make_run())
     busy = Busy(storage)
     busy.start()
