@@ -99,6 +99,7 @@ class Retention:
                 if one.lines in in_use or self._is_needed(one, writer):
                     continue
                 self._remove(one, reason)
+                writer.closed_days.pop(self._layout.relative(one.lines), None)
             removed.append(one.lines)
             total -= one.size
             # Counted here: the disk has the room back when the last reader has let go of the file.

@@ -49,7 +49,8 @@ class Site:
     """
     A site directory opened for writing: the lock, a log for each open stream, and the state.
 
-    `last_seq` is the last seq given and `last_stored` the last one that is in a file. What changes
+    `last_seq` is the last seq given and `last_stored` the last one that is in a file; `closed_days`
+    are the latest files of the site stream that were closed, with their sizes. What changes
     it is called by the thread that appends; `sync`, `checkpoint` and `check_lock` by any.
     """
 
@@ -90,9 +91,10 @@ class Site:
             self.ids.add(event_id, seq)
         days = self.layout.site_files()
         self._newest_day = days[-1][0] if days else ""
-        # A restart must be told of it also while it is not open, or it reads all of them.
-        self._closed_site = {
-            self.layout.relative(path): path.stat().st_size for _, path in days[-1:]
+        # A restart must be told of the newest one also while it is not open, or it reads all of
+        # them; and of the one before, whose end a power cut may have torn when it was not synced.
+        self.closed_days = {
+            self.layout.relative(path): path.stat().st_size for _, path in days[-2:]
         }
         self.noon_ns = 0
         with self.files:
@@ -187,7 +189,7 @@ class Site:
                     self.sync_log(one)
                 del self.logs[stream]
                 if stream is SITE:
-                    self._closed_site = {self.layout.relative(one.path): one.size}
+                    self.closed_days = {self.layout.relative(one.path): one.size}
                 one.close()
 
     def open_site(self) -> None:
@@ -200,7 +202,6 @@ class Site:
         with self.files:
             self._check_ours()
             self.open_log(SITE, self.layout.site_file(self._newest_day))
-            self._closed_site = {}
             try:
                 # Before the first line: a restart looks for lines in the files named there.
                 self.checkpoint()
@@ -264,7 +265,7 @@ class Site:
         """
         with self.files:
             # In this order: what is appended meanwhile is read again, and nothing is missed.
-            sizes = dict(self._closed_site)
+            sizes = dict(self.closed_days)
             sizes |= {self.layout.relative(one.path): one.size for one in self.logs.values()}
             counts = self.counts
             last_stored = self.last_stored

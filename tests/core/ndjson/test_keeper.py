@@ -59,9 +59,9 @@ def test_numbers_are_reserved_ahead(site):
     reserved = Layout(site).reserved_seq
     with open_site(site, sync_interval_s=0.01) as storage:
         last = number(storage, 1).seq
-        first = int(reserved.read_bytes())
+        first = int(reserved.read_bytes()[:20])
         last = append(storage, *(make_draft() for _ in range(first - last - 1)))[-1].seq
-        until(lambda: int(reserved.read_bytes()) > first)
+        until(lambda: int(reserved.read_bytes()[:20]) > first)
         assert last < first
 
 
@@ -77,9 +77,9 @@ def test_what_fails_beside_recording_stops_nothing(site, caplog):
     index.write_bytes(b"no directory")
     with open_site(site, sync_interval_s=0.01) as storage:
         until(lambda: "looking after" in caplog.text)
-        first = int(Layout(site).reserved_seq.read_bytes())
+        first = int(Layout(site).reserved_seq.read_bytes()[:20])
         append(storage, *(make_draft() for _ in range(900)))
-        until(lambda: int(Layout(site).reserved_seq.read_bytes()) > first)
+        until(lambda: int(Layout(site).reserved_seq.read_bytes()[:20]) > first)
 
 
 class Failing:
