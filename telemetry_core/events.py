@@ -8,6 +8,7 @@ gets never changes when the writer's own dictionary does.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -210,7 +211,12 @@ def _fill_on_demand(kind: type, **slots: Callable[[Any], Any]) -> None:
 
 
 def _decode_data(one: Any) -> Any:
-    return orjson.loads(one._data_json)  # noqa: SLF001
+    text = one._data_json  # noqa: SLF001
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # A number beyond a double, from a file that was damaged: one is read as infinite.
+        return json.loads(text)
 
 
 def _decode_meta(one: Any) -> Any:

@@ -143,7 +143,7 @@ def test_a_line_that_cannot_be_written_again_is_never_current(site, storage):
     """Somebody else's may hold what ours may not; recording goes on."""
     number(storage, 1)
     with (site / DAY).open("ab") as file:
-        file.write(line(7).replace(b'"data":7', b'"data":' + b"1" * 40))
+        file.write(line(7).replace(b'"meta":{}', b'"meta":{"n":' + b"1" * 40 + b"}"))
     number(storage, 8, type="dome", seconds=1)
     assert snapshot(storage) == {"weather": 1, "dome": 8}
 
