@@ -58,7 +58,7 @@ class MemoryStorage(Storage):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(durable=False, keeps_ephemeral=True)
+        return Capabilities(durable=False, keeps_ephemeral=True, replicates=True)
 
     def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:  # noqa: ARG002
         with self._changed:

@@ -37,14 +37,16 @@ class Capabilities:
     `durable`: what was appended survives the end of the process. `costly_commit`: an append waits
     for a disk or a network, so the recorder groups what is waiting into one. `shared_writers`:
     several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
-    the history, so that the recorder need not. `replicated`: another machine has what was
-    acknowledged. `max_event_bytes`: the largest event as JSON text.
+    the history, so that the recorder need not. `replicates`: it takes events with the seqs that
+    another storage gave them. `replicated`: another machine has what was acknowledged.
+    `max_event_bytes`: the largest event as JSON text.
     """
 
     durable: bool = True
     costly_commit: bool = False
     shared_writers: bool = False
     keeps_ephemeral: bool = False
+    replicates: bool = False
     replicated: bool = False
     max_event_bytes: int = 256 * 1024
 

@@ -88,6 +88,7 @@ class NdjsonStorage(Storage):
             durable=True,
             costly_commit=self._settings.durability == ALWAYS,
             keeps_ephemeral=True,
+            replicates=True,
             max_event_bytes=self._settings.max_event_bytes,
         )
 

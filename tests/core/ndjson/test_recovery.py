@@ -163,7 +163,10 @@ def test_what_was_known_of_a_cut_file_is_forgotten(site, caplog):
         assert number(storage, 3).seq > 2
 
 
-@pytest.mark.parametrize("text", [b"", b"\n", b"0000", b"garbage", b"9" * 20 + b"\n", b"\0" * 21])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"\n", b"0000", b"garbage", b"9" * 20 + b"\n", b"\0" * 21, b"0" * 20 + b" 00000000\n"],
+)
 def test_a_damaged_reservation_gives_no_number_again(site, text):
     """Nobody knows what was given to events that were not stored, so a large gap is left."""
     with open_site(site) as storage:

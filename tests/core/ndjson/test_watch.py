@@ -18,7 +18,8 @@ def follow(site):
 
     def start(way):
         command = [sys.executable, follower.__file__, str(site), way]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        # Unbuffered: what is read ahead here would be lost to who reads on below it.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
         started.append(process)
         assert process.stdout.readline() == b"open\n"
         return process
