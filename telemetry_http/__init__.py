@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from telemetry_http.errors import (
     AddressInUseError,
     AddressRefusedError,
+    BusyError,
     ServerUnreachableError,
     TelemetryClientError,
 )
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressInUseError",
     "AddressRefusedError",
+    "BusyError",
     "EventRequest",
     "ServerUnreachableError",
     "TelemetryClient",

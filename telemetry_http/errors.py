@@ -2,7 +2,9 @@
 The errors of the service and its client, below the core's `TelemetryError`.
 
     AddressInUseError       OSError           something listens on that port
-    AddressRefusedError     ValueError        an address this version does not serve
+    AddressRefusedError     ValueError        an address that is not served without tokens
+    TokenError              ValueError        a token, or a file of tokens, that cannot be used
+    BusyError               ConnectionError   the storage is slower than the requests
     ServerUnreachableError  ConnectionError   no service answers
     TelemetryClientError    RuntimeError      the service answered with an error
 """
@@ -13,21 +15,20 @@ from telemetry_core import TelemetryError
 
 
 class AddressInUseError(TelemetryError, OSError):
-    """Something listens on the host and port already."""
+    """Something listens on the host and port, or at the path that *host* is without a *port*."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int | None = None) -> None:
         self.host = host
         self.port = port
         super().__init__(host, port)
 
     def __str__(self) -> str:
-        return (
-            f"port {self.port} of {self.host!r} is in use; stop what listens there or take another"
-        )
+        place = repr(self.host) if self.port is None else f"port {self.port} of {self.host!r}"
+        return f"{place} is in use; stop what listens there or take another"
 
 
 class AddressRefusedError(TelemetryError, ValueError):
-    """The address is not loopback, and only loopback is served until there are tokens."""
+    """The address is not loopback, and nothing else is served without tokens."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -35,9 +36,32 @@ class AddressRefusedError(TelemetryError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.host!r} is not a loopback address; use 'localhost' or '127.0.0.1', and reach it"
-            " from other machines through a tunnel, until this service knows tokens"
+            f"{self.host!r} is not a loopback address, so whoever reaches it needs a token; set"
+            " TELEMETRY_TOKEN or give --token-file, or use 'localhost'"
         )
+
+
+class TokenError(TelemetryError, ValueError):
+    """A token, or a file of them, cannot be used. No message shows a token."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place = place
+        self.reason = reason
+        super().__init__(place, reason)
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+class BusyError(TelemetryError, ConnectionError):
+    """The storage answers more slowly than it is asked, or not at all; nothing was done."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"the storage is busy: {self.reason}; try again later"
 
 
 class ServerUnreachableError(TelemetryError, ConnectionError):

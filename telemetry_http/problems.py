@@ -25,6 +25,7 @@ from telemetry_core import (
     TelemetryError,
     UnknownRunError,
 )
+from telemetry_http.errors import BusyError
 
 STATUS_OF: dict[type[Exception], int] = {
     MalformedJSONError: 400,
@@ -40,6 +41,7 @@ STATUS_OF: dict[type[Exception], int] = {
     StorageClosedError: 503,
     OutcomeUnknownError: 503,
     StorageError: 503,
+    BusyError: 503,
 }
 _RETRY_AFTER_S = 5
 

@@ -9,13 +9,26 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from telemetry_core import Clock, Plugins, Run, Storage, system_clock
+from telemetry_core import (
+    Clock,
+    Event,
+    IdConflictError,
+    InvalidEventError,
+    Plugins,
+    Run,
+    Storage,
+    system_clock,
+)
 from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
 from telemetry_core.recorder import Recorder
 from telemetry_http.bodies import EventRequest
+from telemetry_http.tally import MAX_TYPES, KnownTypes, Tally
+from telemetry_http.workers import STORAGE_TIMEOUT_S, Workers
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +36,9 @@ PostEventHook = Callable[[dict[str, Any], EventRequest], object]
 
 MAX_WAITING = 10_000
 _CLOSE_S = 3.0
+_LOOK_S = 5.0
+_CHANGING, _ASKING = 32, 8
+_CHANGES_WAITING, _QUESTIONS_WAITING = 1000, 100
 
 
 class TelemetryService:
@@ -32,7 +48,8 @@ class TelemetryService:
     *site_dir* is a site directory or the URL of a storage; *storage* is one opened already.
     *now_provider* returns the time to stamp events with (a naive one is UTC). Each of
     *post_event_hooks* is called with the envelope and the request of an event after it was
-    recorded; it may be slow and may raise, and never keeps a caller waiting.
+    recorded; it may be slow and may raise, and never keeps a caller waiting. Events of more than
+    *max_types* types are refused, and a request waits *storage_timeout_s* seconds for the storage.
 
     Raises:
         StorageError, PluginError: The storage cannot be opened.
@@ -48,24 +65,120 @@ class TelemetryService:
         site_types: Iterable[str] = (),
         strict: bool = False,
         plugins: Plugins | None = None,
+        storage_timeout_s: float = STORAGE_TIMEOUT_S,
+        max_types: int = MAX_TYPES,
         **options: Any,
     ) -> None:
+        self.plugins = Plugins() if plugins is None else plugins
         clock = system_clock if now_provider is None else _clock_of(now_provider)
         if storage is not None:
             self.recorder = Recorder(
-                storage, site_types=site_types, strict=strict, plugins=plugins, clock=clock
+                storage, site_types=site_types, strict=strict, plugins=self.plugins, clock=clock
             )
         else:
             self.recorder = open_recorder(
                 "telemetry" if site_dir is None else site_dir,
                 site_types=site_types,
                 strict=strict,
-                plugins=plugins or (),
+                plugins=self.plugins,
                 clock=clock,
                 **options,
             )
+        self._storage_timeout_s = storage_timeout_s
+        self.tally = Tally()
+        self._types = KnownTypes(self.recorder.current(), max_types)
+        self.changing = Workers(
+            "storage",
+            threads=_CHANGING,
+            waiting=_CHANGES_WAITING,
+            timeout_s=storage_timeout_s,
+            changes=True,
+        )
+        self.asking = Workers(
+            "storage",
+            threads=_ASKING,
+            waiting=_QUESTIONS_WAITING,
+            timeout_s=storage_timeout_s,
+            changes=False,
+        )
+        # Apart from the others: whoever asks again and again whether a storage that hangs is well
+        # would take their threads, one with each question.
+        self._looking = Workers(
+            "storage",
+            threads=2,
+            waiting=10,
+            timeout_s=min(_LOOK_S, storage_timeout_s),
+            changes=False,
+        )
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
+
+    async def ask(self, function: Callable[[], T]) -> T:
+        """
+        Return what *function* reads from the storage, without keeping anybody else waiting.
+
+        Raises:
+            BusyError, StorageUnavailableError: The storage does not answer in time.
+        """
+        return await self.asking.call(function)
+
+    async def look(self, function: Callable[[], T]) -> T:
+        """
+        Return what *function* says of how the storage is.
+
+        Raises:
+            BusyError, StorageUnavailableError: The storage does not answer within some seconds.
+        """
+        return await self._looking.call(function)
+
+    async def change(self, function: Callable[[], T]) -> T:
+        """
+        Return what *function* does to the storage, without keeping anybody else waiting.
+
+        Raises:
+            BusyError: The storage does not answer in time; nothing was done.
+            OutcomeUnknownError: It does not, and what was begun may still be done.
+        """
+        return await self.changing.call(function)
+
+    async def record(self, wanted: EventRequest) -> Event:
+        """
+        Record the event that is *wanted*, and count it.
+
+        Raises:
+            InvalidEventError, IdConflictError, StorageError: As for `Recorder.record`.
+            BusyError: As for `change`.
+        """
+
+        def record() -> Event:
+            return self.recorder.record(
+                wanted.type,
+                wanted.data,
+                ts=wanted.ts,
+                meta=wanted.meta,
+                make_current=wanted.make_current,
+                store_permanently=wanted.store_permanently,
+                stream=wanted.stream,
+                id=wanted.id,
+            )
+
+        try:
+            self._types.check(wanted.type)
+            # A cheap commit is quicker than a way to another thread and back; a costly one would
+            # keep every other client waiting.
+            if self.recorder.storage.capabilities.costly_commit:
+                event = await self.change(record)
+            else:
+                event = record()
+        except (InvalidEventError, IdConflictError):
+            self.tally.refused += 1
+            raise
+        self._types.add(event.type)
+        if event.is_duplicate:
+            self.tally.duplicates += 1
+        else:
+            self.tally.recorded += 1
+        return event
 
     @property
     def has_hooks(self) -> bool:
@@ -92,10 +205,31 @@ class TelemetryService:
         self._shutdown_requested()
 
     def close(self) -> None:
-        """Deliver what waits for the hooks, for a short time, and close the recorder."""
+        """
+        Deliver what waits for the hooks, for a short time, and close the recorder.
+
+        A storage that hangs is waited for as long as a request would, and then left.
+
+        Raises:
+            StorageError: It is not certain that everything survives a power cut.
+        """
         for hook in self._hooks:
             hook.close()
-        self.recorder.close()
+        errors: list[BaseException] = []
+
+        def close() -> None:
+            try:
+                self.recorder.close()
+            except BaseException as error:  # noqa: BLE001  # it is raised again below
+                errors.append(error)
+
+        closing = threading.Thread(target=close, name="telemetry-close", daemon=True)
+        closing.start()
+        closing.join(self._storage_timeout_s)
+        if closing.is_alive():
+            log.error("the storage did not close within %g s and is left", self._storage_timeout_s)
+        if errors:
+            raise errors[0]
 
     def __enter__(self) -> Self:
         return self

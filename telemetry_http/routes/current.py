@@ -5,13 +5,13 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 import orjson
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from telemetry_core import Snapshot
 from telemetry_core.codec import event_json
 from telemetry_http.problems import RequestError
+from telemetry_http.service import TelemetryService
 
 JSON = "application/json"
 _PREFIX = "/current/"
@@ -36,10 +36,10 @@ async def get_current_type(request: Request) -> Response:
 
 
 async def _snapshot(request: Request) -> Snapshot:
-    recorder = request.app.state.service.recorder
-    if recorder.storage.capabilities.costly_commit:
-        return await to_thread.run_sync(recorder.current)
-    return recorder.current()  # type: ignore[no-any-return]
+    service: TelemetryService = request.app.state.service
+    if service.recorder.storage.capabilities.costly_commit:
+        return await service.ask(service.recorder.current)
+    return service.recorder.current()
 
 
 def _type_in(request: Request) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,7 +19,7 @@ JSON = "application/json"
 async def get_run(request: Request) -> Response:
     """Answer with the active run."""
     service: TelemetryService = request.app.state.service
-    run = await to_thread.run_sync(service.recorder.active_run)
+    run = await service.ask(service.recorder.active_run)
     if run is None:
         raise NoActiveRunError
     return _answer(_active(service, run))
@@ -34,7 +33,7 @@ async def start_run(request: Request) -> Response:
     def start() -> Run:
         return service.recorder.start_run(wanted.run_id, meta=wanted.meta, directory=wanted.run_dir)
 
-    return _answer(_active(service, await to_thread.run_sync(start)))
+    return _answer(_active(service, await service.change(start)))
 
 
 async def stop_run(request: Request) -> Response:
@@ -45,20 +44,21 @@ async def stop_run(request: Request) -> Response:
     def stop() -> Run:
         return service.recorder.stop_run(status=wanted.status, reason=wanted.reason)
 
-    return _answer(_active(service, await to_thread.run_sync(stop)))
+    return _answer(_active(service, await service.change(stop)))
 
 
 async def get_runs(request: Request) -> Response:
     """Answer with all runs, in the order they were first started."""
     service: TelemetryService = request.app.state.service
-    runs = await to_thread.run_sync(lambda: list(service.recorder.runs()))
+    runs = await service.ask(lambda: list(service.recorder.runs()))
     return _answer({"runs": [_whole(service, run) for run in runs]})
 
 
 async def get_one_run(request: Request) -> Response:
     """Answer with the run of the id in the path."""
     service: TelemetryService = request.app.state.service
-    run = await to_thread.run_sync(service.recorder.find_run, request.path_params["run_id"])
+    run_id = request.path_params["run_id"]
+    run = await service.ask(lambda: service.recorder.find_run(run_id))
     return _answer(_whole(service, run))
 
 

@@ -1,0 +1,130 @@
+"""Workers: the threads in which requests wait for the storage, so that one that hangs harms few."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from telemetry_core import OutcomeUnknownError, StorageUnavailableError
+from telemetry_http.errors import BusyError
+
+T = TypeVar("T")
+
+STORAGE_TIMEOUT_S: Final = 30.0
+
+
+class Workers:
+    """
+    At most *threads* threads of its own for calls that may take long, and *waiting* calls before.
+
+    Every call is answered within *timeout_s* seconds; *changes* says that one without an answer
+    may have changed something. A thread whose call never ends is lost to
+    the others and no more: they are daemons, so that they cannot keep the process from ending.
+    """
+
+    def __init__(
+        self, name: str, *, threads: int, waiting: int, timeout_s: float, changes: bool
+    ) -> None:
+        self._name = name
+        self._unanswered = OutcomeUnknownError if changes else StorageUnavailableError
+        self._threads = threads
+        self._timeout_s = timeout_s
+        self._waiting: queue.Queue[_Call] = queue.Queue(waiting)
+        self._started = 0
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return self._waiting.qsize()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """
+        Return what *function* returns, called in one of the threads.
+
+        Raises:
+            BusyError: No thread came to it in time, or too many wait already; it was not called.
+            OutcomeUnknownError, StorageUnavailableError: It was called and did not end in time; it
+                may still do so.
+        """
+        call = _Call(function, asyncio.get_running_loop())
+        self._put(call)
+        try:
+            await asyncio.wait((call.future,), timeout=self._timeout_s)
+            if call.future.done():
+                result: T = call.future.result()
+                return result
+            was_called = not call.take()
+        finally:
+            # Also when nobody waits any more: what was not begun is not to be done behind his back.
+            call.take()
+            call.future.cancel()
+        if was_called:
+            reason = f"no answer within {self._timeout_s:g} s"
+            raise self._unanswered(self._name, reason)
+        raise BusyError(f"nobody came to it within {self._timeout_s:g} s")
+
+    def _put(self, call: _Call) -> None:
+        try:
+            self._waiting.put_nowait(call)
+        except queue.Full:
+            raise BusyError(f"{self._waiting.maxsize} requests wait for it") from None
+        if self._idle.acquire(blocking=False):
+            return
+        with self._lock:
+            if self._started == self._threads:
+                return
+            self._started += 1
+        threading.Thread(target=self._work, name=f"telemetry-{self._name}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                call = self._waiting.get_nowait()
+            except queue.Empty:
+                # Counted before it waits, so that whoever puts a call there needs no new thread.
+                self._idle.release()
+                call = self._waiting.get()
+            call.run()
+            # What it returned may be large, and the next call may be long in coming.
+            del call
+
+
+class _Call:
+    """One call, taken once: by the thread that runs it, or by whoever waited too long for it."""
+
+    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self._function = function
+        self._loop = loop
+        self._untaken = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether nobody took it before."""
+        return self._untaken.acquire(blocking=False)
+
+    def run(self) -> None:
+        if not self.take():
+            return
+        try:
+            result, error = self._function(), None
+        except BaseException as raised:  # noqa: BLE001  # it is raised again where it is awaited
+            # A future cannot carry the end of an iterator.
+            is_end = isinstance(raised, StopIteration)
+            result, error = None, RuntimeError("the iterator ended") if is_end else raised
+        try:
+            self._loop.call_soon_threadsafe(self._finish, result, error)
+        except RuntimeError:
+            return  # the loop ended before: nobody waits any more
+
+    def _finish(self, result: Any, error: BaseException | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
