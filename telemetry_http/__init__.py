@@ -10,6 +10,7 @@ from telemetry_http.errors import (
     BusyError,
     ServerUnreachableError,
     TelemetryClientError,
+    TokenError,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "TelemetryClientError",
     "TelemetryEvent",
     "TelemetryService",
+    "TokenError",
     "create_app",
     "telemetry_server",
 ]

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import logging
 
+from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from telemetry_core import TelemetryError
-from telemetry_http.guard import Guard
+from telemetry_http import extensions
+from telemetry_http.authorities import Authority
+from telemetry_http.authorization import Authorization
+from telemetry_http.guard import LOOPBACK, Guard
+from telemetry_http.headers import HeaderLimit
+from telemetry_http.metrics import Metrics
+from telemetry_http.observation import Observation
 from telemetry_http.problems import RequestError, problem, problem_of
 from telemetry_http.routes import current, events, runs, status
 from telemetry_http.service import TelemetryService
+from telemetry_http.tokens import NO_TOKENS, Tokens
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +43,35 @@ ROUTES = (
 )
 
 
-def create_app(service: TelemetryService) -> Starlette:
+@frozen(kw_only=True)
+class Access:
     """
-    Return the ASGI application that serves *service*.
+    Who may ask: the bearers of *tokens*, or everybody where there are none.
+
+    *hosts* are the names the service answers for; with *any_address*, every IP address is one.
+    Pages of *origins* may ask from a browser.
+    """
+
+    tokens: Tokens = NO_TOKENS
+    hosts: tuple[Authority, ...] = LOOPBACK
+    any_address: bool = False
+    origins: tuple[str, ...] = ()
+
+
+LOCAL = Access()
+
+
+def create_app(service: TelemetryService, access: Access = LOCAL) -> Starlette:
+    """
+    Return the ASGI application that serves *service* to whom *access* lets in.
 
     It neither opens nor closes the service: whoever made it does.
     """
+    extensions.prepare(service.plugins)
+    metrics = Metrics(service)
     app = Starlette(
-        routes=ROUTES,
-        middleware=[Middleware(Guard)],
+        routes=extensions.routes(service.plugins, ROUTES),
+        middleware=_onion(service, access, metrics),
         exception_handlers={
             TelemetryError: _refuse,
             RequestError: _refuse,
@@ -52,7 +81,34 @@ def create_app(service: TelemetryService) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.service = service
+    app.state.access = access
+    app.state.metrics = metrics
     return app
+
+
+def _onion(service: TelemetryService, access: Access, metrics: Metrics) -> list[Middleware]:
+    """Return what a request passes on its way to the routes, from the outside to the inside."""
+    cors, authorization = [], []
+    if access.origins:
+        cors = [
+            Middleware(
+                CORSMiddleware,
+                allow_origins=access.origins,
+                allow_methods=["GET", "HEAD", "POST"],
+                allow_headers=["Authorization", "Idempotency-Key", "Last-Event-ID"],
+                expose_headers=["ETag", "Link", "Retry-After", "WWW-Authenticate"],
+            )
+        ]
+    if access.tokens:
+        authorization = [Middleware(Authorization, access.tokens)]
+    return [
+        Middleware(Observation, metrics),
+        Middleware(HeaderLimit),
+        Middleware(Guard, access.hosts, access.origins, any_address=access.any_address),
+        *cors,
+        *authorization,
+        Middleware(extensions.Wrapped, service.plugins),
+    ]
 
 
 def _refuse(_: Request, error: Exception) -> Response:

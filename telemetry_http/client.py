@@ -62,7 +62,8 @@ class TelemetryClient:
     (`TELEMETRY_HOST`, `TELEMETRY_PORT`), or on port 6562 of this machine. Connecting, sending and
     each wait for the answer may take *timeout* seconds. *decode* says what the `data` of the
     events becomes: see `make_decoder`. Events carry the time of *clock* at the moment they are
-    posted, so simulated time is given here.
+    posted, so simulated time is given here. *token*, else `TELEMETRY_TOKEN`, is shown to a service
+    that asks for one.
 
     May be used by any number of threads, which share kept-alive connections, and after a fork,
     when the child makes connections of its own. Proxies that the environment names are not used.
@@ -87,6 +88,7 @@ class TelemetryClient:
         decode: Decoding | None = None,
         *,
         clock: Clock = system_clock,
+        token: str | None = None,
     ) -> None:
         self.base_url = (base_url or _url_of(host, port)).rstrip("/")
         if not self.base_url.lower().startswith(("http://", "https://")):
@@ -95,6 +97,7 @@ class TelemetryClient:
         self._session = session
         self._decode = make_decoder(decode)
         self._clock = clock
+        self._token = settings.token() if token is None else token
         # By process, and filled by one atomic call instead of under a lock: a thread of the
         # parent may hold a lock at the moment of the fork, and nobody would ever release it.
         self._pools: dict[int, httpx.Client] = {}
@@ -342,7 +345,7 @@ class TelemetryClient:
         pid = os.getpid()
         pool = self._pools.get(pid)
         if pool is None:
-            made = _make_pool(self.base_url)
+            made = _make_pool(self.base_url, self._token)
             pool = self._pools.setdefault(pid, made)
             if pool is not made:
                 made.close()
@@ -361,7 +364,7 @@ def _checker() -> Checker:
     return Checker(Plugins().make_converter(), max_event_bytes=_UNLIMITED)
 
 
-def _make_pool(base_url: str) -> httpx.Client:
+def _make_pool(base_url: str, token: str) -> httpx.Client:
     import httpx
 
     transport = httpx.HTTPTransport(
@@ -370,7 +373,8 @@ def _make_pool(base_url: str) -> httpx.Client:
         limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_EXPIRY_S),
     )
     # A transport of our own is never replaced by a proxy that the environment names.
-    return httpx.Client(transport=transport)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.Client(transport=transport, headers=headers)
 
 
 def _url_of(host: str | None, port: int | str | None) -> str:

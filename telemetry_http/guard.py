@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Collection
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from telemetry_http.authorities import Authority, read_authority, read_origin, with_port
 from telemetry_http.problems import problem
 
-HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK: Final = (Authority("localhost"), Authority("127.0.0.1"), Authority("::1"))
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS: Final = frozenset({b"host", b"origin", b"sec-fetch-site"})
 
 
 class Guard:
@@ -18,11 +21,22 @@ class Guard:
 
     A foreign `Host` is how a rebound name of a web page would reach loopback; `Origin` and
     `Sec-Fetch-Site` are how a browser says which page a request comes from. Programs send neither.
+    With *any_address* every IP address is ours, which a service beyond loopback cannot know; a
+    page of one of *origins* may change things. Nothing but HTTP is let through.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] = HOSTS) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Collection[Authority] = LOOPBACK,
+        origins: Collection[str] = (),
+        *,
+        any_address: bool = False,
+    ) -> None:
         self._app = app
-        self._hosts = hosts
+        self._hosts = tuple(hosts)
+        self._origins = frozenset(read_origin(origin) for origin in origins) - {None}
+        self._any_address = any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
@@ -31,36 +45,38 @@ class Guard:
             if refusal is not None:
                 await problem(*refusal)(scope, receive, send)
                 return
+        elif scope["type"] == "websocket":
+            # A browser opens one from any page, without asking anybody.
+            await send({"type": "websocket.close", "code": 1008})
+            return
         await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        host = origin = site = None
-        hosts = 0
+        given: dict[bytes, list[str]] = {}
         for name, value in scope["headers"]:
-            if name == b"host":
-                host = value.decode("latin-1")
-                hosts += 1
-            elif name == b"origin":
-                origin = value.decode("latin-1")
-            elif name == b"sec-fetch-site":
-                site = value.decode("latin-1").lower()
-        if hosts != 1 or host is None or _host_of(host) not in self._hosts:
-            return 421, f"this service does not answer for the host {host!r:.100}"
-        if scope["method"] in _SAFE:
+            if name in _HEADERS:
+                given.setdefault(name, []).append(value.decode("latin-1"))
+        hosts = given.get(b"host", [])
+        host = read_authority(hosts[0]) if len(hosts) == 1 else None
+        if host is None or not self._is_ours(host):
+            return 421, f"this service does not answer for the host {', '.join(hosts)!r:.100}"
+        if scope["method"] in SAFE:
             return None
-        if origin is not None and origin.lower() != f"{scope['scheme']}://{host}".lower():
-            return 403, f"requests from the origin {origin!r:.100} may change nothing here"
-        if site not in (None, "same-origin", "none"):
+        ours = {(scope["scheme"], with_port(host, scope["scheme"])), *self._origins}
+        origins = given.get(b"origin", [])
+        for origin in origins:
+            if read_origin(origin) not in ours:
+                return 403, f"requests from the origin {origin!r:.100} may change nothing here"
+        # A page that was let in by its origin is on another site, and says so.
+        is_known = bool(origins) and bool(self._origins)
+        if not is_known and set(map(str.lower, given.get(b"sec-fetch-site", []))) - {
+            "same-origin",
+            "none",
+        }:
             return 403, "requests from another site may change nothing here"
         return None
 
-
-def _host_of(authority: str) -> str | None:
-    """Return the host in `name:port` or `[::1]:port` in lower case, or `None` if it is neither."""
-    try:
-        parts = urlsplit(f"//{authority}")
-        valid = parts.port is None or 0 < parts.port < 65536  # noqa: PLR2004
-    except ValueError:
-        return None
-    plain = not (parts.path or parts.query or parts.fragment or "@" in authority)
-    return parts.hostname if valid and plain else None
+    def _is_ours(self, host: Authority) -> bool:
+        if self._any_address and host.is_address:
+            return True
+        return any(ours.covers(host) for ours in self._hosts)

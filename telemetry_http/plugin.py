@@ -1,4 +1,4 @@
-"""What the service adds to the command line. Light to import: every `telemetry` command pays."""
+"""Our own plugin: commands and routes. Light to import: every `telemetry` command pays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from telemetry_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import click
+    from starlette.routing import BaseRoute
 
 
 @hookimpl
@@ -22,3 +25,13 @@ def telemetry_register_commands(cli: click.Group) -> None:
 
     for command in (run, stop, current, record, runs, collect):
         cli.add_command(command)
+
+
+@hookimpl(optionalhook=True)
+def telemetry_register_routes() -> Sequence[BaseRoute]:
+    """Add the routes by which the service tells about itself."""
+    from starlette.routing import Route
+
+    from telemetry_http.routes import metrics
+
+    return (Route("/metrics", metrics.get_metrics, methods=["GET"]),)

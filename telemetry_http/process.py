@@ -24,7 +24,8 @@ def telemetry_server(  # noqa: PLR0917  # likewise
     """
     Return a daemon process that serves the site directory; it ends when its parent does.
 
-    What is not given comes from the environment, then from the defaults. It is started unless
+    What is not given comes from the environment, then from the defaults; so does the token,
+    `TELEMETRY_TOKEN`, without which only this machine is served. It is started unless
     *auto_start* is false; `is_alive`, `terminate` and `join` are the process's own. It answers
     some tenths of a second later: `TelemetryClient.ready()` tells when.
     """
@@ -64,6 +65,7 @@ def _serve(
     from telemetry_core import Plugins
     from telemetry_http.server import run_service
     from telemetry_http.service import TelemetryService
+    from telemetry_http.tokens import read_tokens
 
     # A copy of the parent's end in this process would keep the pipe open for ever.
     other_end.close()
@@ -77,6 +79,7 @@ def _serve(
             service,
             host=host,
             port=port,
+            tokens=read_tokens(),
             on_ready=lambda _: watch.start(),
             access_log=access_log,
         )

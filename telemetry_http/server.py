@@ -3,25 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import contextlib
 import logging
+import resource
 import signal
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
+from typing import Any, Final
 
+from attrs import frozen
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 from starlette.types import ASGIApp
 
-from telemetry_http.app import create_app
-from telemetry_http.errors import AddressInUseError, AddressRefusedError
+from telemetry_http.app import LOCAL, Access, create_app
+from telemetry_http.authorities import Authority, read_host
+from telemetry_http.guard import LOOPBACK
+from telemetry_http.listening import BACKLOG, Listening, bind, is_loopback
+from telemetry_http.notify import ALIVE, READY, STOPPING, Notifier
 from telemetry_http.service import TelemetryService
+from telemetry_http.tokens import NO_TOKENS, Tokens
+from telemetry_http.unread import Unread
+
+__all__ = ["TLS", "access_at", "bind", "run_service", "serve_on"]
 
 log = logging.getLogger(__name__)
 
-_GRACE_S = 2.0
-_DEADLINE_S = 4.0
+_GRACE_S: Final = 2.0
+_DEADLINE_S: Final = 4.0
+IDLE_S: Final = 10.0
+"""How long a connection may be silent between two requests, and a head take to come whole."""
+
+_FILES_OF_OURS: Final = 200
+
+
+@frozen
+class TLS:
+    """The files of a certificate, with those that vouch for it, and of its key."""
+
+    certificate: str
+    key: str
+
+    def check(self) -> None:
+        """
+        Return if it can be used.
+
+        Raises:
+            OSError: A file cannot be read, or the two do not belong together.
+        """
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            self.certificate, self.key
+        )
 
 
 def run_service(
@@ -29,6 +63,7 @@ def run_service(
     *,
     host: str,
     port: int,
+    tokens: Tokens = NO_TOKENS,
     on_ready: Callable[[str], None] | None = None,
     access_log: bool = False,
 ) -> None:
@@ -39,76 +74,89 @@ def run_service(
     the URL once requests are answered. The service is not closed: whoever made it does that.
 
     Raises:
-        AddressRefusedError: *host* is not loopback.
+        AddressRefusedError: *host* is not loopback, and there are no *tokens*.
         AddressInUseError: Something listens there.
         OSError: The address cannot be used.
     """
-    with bind(host, port) as listening:
-        serve_on(listening, service, host=host, on_ready=on_ready, access_log=access_log)
+    access = access_at(host, tokens=tokens)
+    with bind(host, port, has_tokens=bool(tokens)) as listening:
+        serve_on(
+            listening, service, host=host, access=access, on_ready=on_ready, access_log=access_log
+        )
+
+
+def access_at(
+    host: str, *, tokens: Tokens, hosts: Iterable[Authority] = (), origins: Iterable[str] = ()
+) -> Access:
+    """
+    Return who may ask a service at *host*, by the names of this machine and those in *hosts*.
+
+    Raises:
+        ValueError: *host* can be no host.
+    """
+    ours = [*LOOPBACK, *hosts]
+    is_local = is_loopback(host)
+    if not is_local:
+        names = {host, socket.gethostname(), socket.getfqdn()}
+        ours += [name for name in map(read_host, sorted(names)) if name is not None]
+    return Access(
+        tokens=tokens, hosts=tuple(ours), any_address=not is_local, origins=tuple(origins)
+    )
 
 
 def serve_on(
-    listening: socket.socket,
+    listening: Listening,
     service: TelemetryService,
     *,
     host: str,
+    access: Access = LOCAL,
+    tls: TLS | None = None,
     on_ready: Callable[[str], None] | None = None,
     access_log: bool = False,
+    idle_s: float = IDLE_S,
 ) -> None:
     """
     Serve *service* as `run_service` does, on what `bind` returned for *host*, and leave it open.
 
+    For a socket of `bind_unix` its path stands in place of the host. A connection on which nothing
+    was asked for *idle_s* seconds is closed.
+
     The port stays taken until *listening* is closed. Whoever closes it after the service lets
     others see when the service has ended.
     """
+    _allow_files(listening)
+    if access_log:
+        logging.getLogger("telemetry_http.access").setLevel(logging.INFO)
+    url = _url(listening, host, tls)
+    app = Unread(create_app(service, access))
+    config = _config(listening, tls, idle_s)
+    asyncio.run(_serve(app, service, config, partial(_told, on_ready, url)))
+
+
+def _url(listening: Listening, host: str, tls: TLS | None) -> str:
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{host}"
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listening.getsockname()[1]}"
-    asyncio.run(_serve(service, listening, url, on_ready, access_log=access_log))
+    return f"{'http' if tls is None else 'https'}://{shown}:{listening.getsockname()[1]}"
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """
-    Return a socket that listens on *host* and *port*.
-
-    Raises:
-        AddressRefusedError, AddressInUseError, OSError: As for `run_service`.
-    """
-    family, _, _, _, address = _loopback_address(host, port)
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # hypercorn sets this on sockets of its own only; without it answers wait for each other.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listening.bind(address)
-        listening.listen(100)
-        listening.setblocking(False)  # noqa: FBT003  # the socket's own signature
-    except OSError as error:
-        listening.close()
-        if error.errno == 98:  # noqa: PLR2004  # EADDRINUSE
-            raise AddressInUseError(host, port) from None
-        raise
-    return listening
-
-
-def _loopback_address(host: str, port: int) -> tuple[int, int, int, str, tuple[str, int]]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror:
-        raise AddressRefusedError(host) from None
-    for one in found:
-        if not ipaddress.ip_address(one[4][0]).is_loopback:
-            raise AddressRefusedError(host)
-    # IPv4 first: that is what most clients of `localhost` try first.
-    return min(found, key=lambda info: info[0] != socket.AF_INET)  # type: ignore[return-value]
+def _allow_files(listening: Listening) -> None:
+    """Let the process open as many files as it may, and take no more connections than that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard or hard == resource.RLIM_INFINITY:
+        with contextlib.suppress(ValueError, OSError):
+            wanted = listening.max_connections + _FILES_OF_OURS
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    listening.max_connections = max(10, min(listening.max_connections, soft - _FILES_OF_OURS))
 
 
 async def _serve(
+    app: ASGIApp,
     service: TelemetryService,
-    listening: socket.socket,
-    url: str,
-    on_ready: Callable[[str], None] | None,
-    *,
-    access_log: bool,
+    config: Config,
+    told: Callable[[], contextlib.AbstractAsyncContextManager[None]],
 ) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -117,51 +165,76 @@ async def _serve(
         # The loop calls these between two steps of its own: a second signal cannot interrupt
         # what the first one began.
         loop.add_signal_handler(number, stopping.set)
-    config = _config(access_log=access_log)
-    # A copy, because hypercorn closes what it listens on when it begins to end.
-    copy = listening.dup()
-    config.create_sockets = lambda: Sockets([], [copy], [])  # type: ignore[method-assign]
-    app: ASGIApp = create_app(service)
-    serving = asyncio.create_task(
-        serve(app, config, shutdown_trigger=stopping.wait, mode="asgi")  # type: ignore[arg-type]
-    )
+    async with told():
+        serving = asyncio.create_task(
+            serve(app, config, shutdown_trigger=stopping.wait, mode="asgi")  # type: ignore[arg-type]
+        )
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    await _end(serving)
+
+
+@contextlib.asynccontextmanager
+async def _told(on_ready: Callable[[str], None] | None, url: str) -> AsyncIterator[None]:
+    """Tell whoever wants to know that requests are answered, and then that no more will be."""
+    notifier = Notifier()
+    loop = asyncio.get_running_loop()
     if on_ready is not None:
         # The socket listens: whoever connects from now on is answered.
         loop.call_soon(on_ready, url)
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    await _end(serving)
+    loop.call_soon(notifier.tell, READY)
+    alive = asyncio.create_task(_say_alive(notifier))
+    try:
+        yield
+    finally:
+        alive.cancel()
+        notifier.tell(STOPPING)
+
+
+async def _say_alive(notifier: Notifier) -> None:
+    # From the event loop: when that is stuck, silence is the truth.
+    while notifier.every_s is not None:
+        notifier.tell(ALIVE)
+        await asyncio.sleep(notifier.every_s)
 
 
 async def _end(serving: asyncio.Task[None]) -> None:
     """Wait for the open requests for a while, then end without them."""
     done, _ = await asyncio.wait({serving}, timeout=_DEADLINE_S)
-    if not done:
-        log.warning("requests were still open after %g s", _DEADLINE_S)
-        serving.cancel()
-        await asyncio.wait({serving}, timeout=0.5)
-    if serving.done() and not serving.cancelled() and serving.exception() is not None:
-        raise serving.exception()  # type: ignore[misc]
+    if done:
+        serving.result()
+        return
+    log.warning("requests were still open after %g s", _DEADLINE_S)
+    # Interrupted in its own ending, hypercorn fails in ways of which nobody needs to hear.
+    asyncio.get_running_loop().set_exception_handler(_pass_over)
+    serving.cancel()
+    await asyncio.wait({serving}, timeout=0.5)
+    if serving.done() and not serving.cancelled():
+        log.debug("the server did not end well", exc_info=serving.exception())
 
 
-def _config(*, access_log: bool) -> Config:
+def _pass_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.debug("%s", context["message"], exc_info=context.get("exception"))
+
+
+def _config(listening: Listening, tls: TLS | None, idle_s: float) -> Config:
     config = Config()
-    config.accesslog = _access_logger() if access_log else None
+    config.accesslog = None
     config.errorlog = None
+    config.backlog = BACKLOG
     config.include_server_header = False
     config.graceful_timeout = _GRACE_S
     config.shutdown_timeout = _GRACE_S
-    config.keep_alive_timeout = 75
+    # Not its `read_timeout`, which would end a stream that nothing happens on.
+    config.keep_alive_timeout = idle_s
+    config.ssl_handshake_timeout = idle_s
+    # A copy, because hypercorn closes what it listens on when it begins to end.
+    copy = listening.dup()
+    if tls is None:
+        sockets = Sockets([], [copy], [])
+    else:
+        config.certfile, config.keyfile = tls.certificate, tls.key
+        sockets = Sockets([copy], [], [])
+    config.create_sockets = lambda: sockets  # type: ignore[method-assign]
     return config
-
-
-def _access_logger() -> logging.Logger:
-    """Return what writes a line for each request to stderr; hypercorn's own writes to stdout."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("telemetry_http.access")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    return logger

@@ -34,5 +34,10 @@ def site_dir() -> str:
     return _environment("SITE_DIR") or DEFAULT_SITE_DIR
 
 
+def token() -> str:
+    """Return the token to show: `TELEMETRY_TOKEN`, or nothing."""
+    return _environment("TOKEN").strip()
+
+
 def _environment(name: str) -> str:
     return os.environ.get(f"TELEMETRY_{name}") or os.environ.get(f"PANOPTES_TELEMETRY_{name}", "")

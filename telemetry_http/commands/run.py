@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -9,24 +10,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from telemetry_core.cli.exits import IN_USE, USAGE, CommandError
+from telemetry_core.cli.exits import CommandError
 from telemetry_core.cli.messages import is_verbose, say
-from telemetry_http.commands.target import given_on_command_line, service_options
-from telemetry_http.errors import AddressInUseError, AddressRefusedError
+from telemetry_http.commands.door import Door, door_options
+from telemetry_http.commands.target import given_on_command_line
 from telemetry_http.settings import DEFAULT_SITE_DIR
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from telemetry_core import Plugins
     from telemetry_http.collecting import Read
+    from telemetry_http.listening import Listening
     from telemetry_http.service import TelemetryService
+
+log = logging.getLogger(__name__)
 
 _SECONDS: Final = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
-@service_options
+@door_options
 @click.option(
     "--site-dir",
     metavar="DIR",
@@ -82,12 +84,36 @@ _SECONDS: Final = click.FloatRange(min=0, min_open=True)
     metavar="SECONDS",
     help="Give up if requests are not answered by then.",
 )
+@click.option(
+    "--storage-timeout",
+    "storage_timeout_s",
+    type=_SECONDS,
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Answer 503 to a request that waits longer for the storage.",
+)
+@click.option(
+    "--max-types",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Refuse events of yet another type beyond so many.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What goes to stderr: lines to read, or a JSON object a line.",
+)
+@click.option("--access-log", is_flag=True, help="Write a line for each request; also --verbose.")
 @click.pass_obj
 def run(
     plugins: Plugins,
+    door: Door,
+    /,
     *,
-    host: str,
-    port: int,
     site_dir: str,
     storage: str | None,
     site_types: tuple[str, ...],
@@ -97,12 +123,16 @@ def run(
     durability: str | None,
     heartbeat_s: float | None,
     startup_timeout_s: float,
+    log_format: str,
+    access_log: bool,
+    **limits: Any,
 ) -> None:
     """
     Start the service, and record.
 
-    It ends at SIGTERM, Ctrl-C or `telemetry stop`, with everything recorded on disk. Only this
-    machine is served: --host takes loopback addresses.
+    It ends at SIGTERM, Ctrl-C or `telemetry stop`, with everything recorded on disk. This machine
+    is served to everybody on it; other machines need a --host and a token, which stands in
+    TELEMETRY_TOKEN or in a --token-file.
     """
     from telemetry_http.collecting import open_collector
     from telemetry_http.service import TelemetryService
@@ -114,15 +144,42 @@ def run(
     reads = {name: open_collector(plugins, name) for name in collectors}
     given = {"timezone": timezone, "durability": durability}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    voice = _Voice(is_json=log_format == "json", access_log=access_log or is_verbose())
+    if door.access.any_address and door.tls is None:
+        voice.say("tokens and data travel readable by all in between; see --certificate and --key")
     with (
         # The port first: one that cannot be had changes nothing. It is let go of last, so that
         # whoever finds it free knows that everything is on disk.
-        _bind(host, port) as listening,
-        TelemetryService(place, site_types=site_types, plugins=plugins, **options) as service,
+        door.open() as listening,
+        TelemetryService(
+            place, site_types=site_types, plugins=plugins, **limits, **options
+        ) as service,
     ):
-        session = _Session(service, place, reads, every_s=every_s, heartbeat_s=heartbeat_s)
-        session.serve(listening, host, begin + startup_timeout_s)
-    say("stopped")
+        session = _Session(service, place, reads, voice, every_s=every_s, heartbeat_s=heartbeat_s)
+        session.serve(door, listening, begin + startup_timeout_s)
+    voice.say("stopped")
+
+
+class _Voice:
+    """How the service speaks on stderr: in lines, or in JSON where everything is."""
+
+    def __init__(self, *, is_json: bool, access_log: bool) -> None:
+        from telemetry_http import logs
+
+        self._is_json = is_json
+        self.access_log = access_log
+        if is_json:
+            logs.write_json()
+        elif access_log:
+            logs.write_access_text()
+
+    def say(self, message: str, **facts: Any) -> None:
+        """Tell the user *message*, and programs the *facts* too."""
+        if self._is_json:
+            first, _, _ = message.partition("\n")
+            log.info(" ".join(first.split()), extra=facts)
+        else:
+            say(message)
 
 
 class _Session:
@@ -133,6 +190,7 @@ class _Session:
         service: TelemetryService,
         place: str,
         reads: Mapping[str, Read],
+        voice: _Voice,
         *,
         every_s: float,
         heartbeat_s: float | None,
@@ -142,12 +200,13 @@ class _Session:
         self._service = service
         self._place = place
         self._reads = reads
+        self._voice = voice
         self._every_s = every_s
         self._heartbeat_s = heartbeat_s
         self._pollers = Pollers()
         self._too_late = threading.Event()
 
-    def serve(self, listening: socket, host: str, deadline: float) -> None:
+    def serve(self, door: Door, listening: Listening, deadline: float) -> None:
         """Serve until somebody ends it, or until it is not ready at the *deadline*."""
         from telemetry_http.server import serve_on
 
@@ -160,7 +219,16 @@ class _Session:
 
         timer.start()
         try:
-            serve_on(listening, self._service, host=host, on_ready=ready, access_log=is_verbose())
+            serve_on(
+                listening,
+                self._service,
+                host=door.unix or door.host,
+                access=door.access,
+                tls=door.tls,
+                on_ready=ready,
+                access_log=self._voice.access_log,
+                idle_s=door.idle_s,
+            )
         finally:
             timer.cancel()
             self._pollers.stop()
@@ -171,7 +239,9 @@ class _Session:
         if self._too_late.is_set():
             self._service.request_shutdown()
             return
-        say(_greeting(url, self._recorded_at(), self._reads, self._every_s))
+        place = self._recorded_at()
+        greeting = _greeting(url, place, self._reads, self._every_s)
+        self._voice.say(greeting, url=url, place=place, collectors=list(self._reads))
         for name, read in self._reads.items():
             self._collect(name, read)
         if self._heartbeat_s is not None:
@@ -189,7 +259,7 @@ class _Session:
 
         recorder = self._service.recorder
         current, active = recorder.current(), recorder.active_run()
-        say(
+        self._voice.say(
             f"{format_ts(system_clock())} running: last seq {current.as_of_seq},"
             f" {len(current)} types, {f'run {active.run_id}' if active else 'no run'}"
         )
@@ -202,26 +272,20 @@ class _Session:
         return str(getattr(self._service.recorder.storage, "site_dir", self._place))
 
 
-def _bind(host: str, port: int) -> socket:
-    from telemetry_http.server import bind
-
-    try:
-        return bind(host, port)
-    except AddressRefusedError as error:
-        raise CommandError(str(error), USAGE) from error
-    except AddressInUseError as error:
-        raise CommandError(str(error), IN_USE) from error
-    except OSError as error:
-        raise CommandError(f"cannot listen on port {port} of {host!r}: {error}") from error
-
-
 def _greeting(url: str, place: str, collectors: Iterable[str], every_s: float) -> str:
     names = ", ".join(collectors)
     lines = [
         f"listening on  {url}",
         f"recording to  {place}",
         f"collecting    {names} every {every_s:g} s" if names else "collecting    nothing",
-        f"try           curl {url}/current",
+        f"try           {_curl(url)}",
         "Ctrl-C ends it",
     ]
     return "\n".join(lines)
+
+
+def _curl(url: str) -> str:
+    """Return a line that can be pasted into a shell to see what is current."""
+    if url.startswith("unix:"):
+        return f"curl --unix-socket {url.removeprefix('unix:')} http://localhost/current"
+    return f"curl {url}/current"

@@ -39,9 +39,10 @@ async def get_ready(request: Request) -> Response:
 
 
 async def shutdown(request: Request) -> Response:
-    """Stop the service, if the caller is on this machine."""
+    """Stop the service, if the caller is on this machine or has a token for it."""
     service: TelemetryService = request.app.state.service
-    if not _is_local(request):
+    # With tokens it was asked for one already; an address says less than a token.
+    if not request.app.state.access.tokens and not _is_local(request):
         raise RequestError(403, "only a caller on this machine may stop the service")
     return Response(
         b'{"shutting_down":true}',
