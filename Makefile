@@ -16,7 +16,7 @@ INSTALLED = $(VENV)/installed
 INSTALL = install --quiet --group dev $(DISTRIBUTIONS:%=--editable ./%)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test test-faults lint format types bench constraints wheels clean
+.PHONY: help setup run test test-faults test-api lint format types bench openapi constraints wheels clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test: setup  ## run every test, or those that ARGS= names
 test-faults: setup  ## try every fault there is on the files of a site: half an hour
 	@FAULTS=long $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/faults $(ARGS)
 
+test-api: setup  ## ask the service for an hour whatever its description allows
+	@TELEMETRY_API_EXAMPLES=20000 $(BIN)/python -m pytest tests/http/service/test_api.py $(ARGS)
+
 lint: setup  ## check style, format and who imports whom
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -47,6 +50,10 @@ types: setup  ## check the types
 
 bench: setup  ## measure against the floor and against peers
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+openapi: setup  ## renew docs/openapi.json after a change of a route
+	@$(BIN)/python -m telemetry_http.openapi > docs/openapi.json.new
+	@mv docs/openapi.json.new docs/openapi.json
 
 wheels: setup  ## build every wheel and sdist into dist/
 	@rm -rf dist

@@ -32,6 +32,10 @@ def telemetry_register_routes() -> Sequence[BaseRoute]:
     """Add the routes by which the service tells about itself."""
     from starlette.routing import Route
 
-    from telemetry_http.routes import metrics
+    from telemetry_http.routes import description, metrics
 
-    return (Route("/metrics", metrics.get_metrics, methods=["GET"]),)
+    return (
+        Route("/metrics", metrics.get_metrics, methods=["GET"]),
+        Route("/openapi.json", description.get_openapi, methods=["GET"]),
+        Route("/docs", description.get_docs, methods=["GET"]),
+    )

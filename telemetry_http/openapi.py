@@ -1,0 +1,275 @@
+"""The description of the service in OpenAPI 3.1, made from its routes and what their code names."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from types import CodeType
+from typing import Any, Final
+
+import attrs
+import msgspec
+import orjson
+from attrs import frozen
+from starlette.convertors import FloatConvertor, IntegerConvertor
+from starlette.routing import BaseRoute, Route
+
+import telemetry_http
+from telemetry_http.answers import ANSWERS, ProblemDocument
+from telemetry_http.authorization import needed
+from telemetry_http.guard import SAFE
+
+_BODIES: Final = "telemetry_http.bodies"
+_REFERENCE: Final = "#/components/schemas/{name}"
+_OPTIONAL_BODY: Final = "may_be_missing"
+
+STATUSES: Final = {
+    200: "It was done",
+    400: "The body is not JSON, or was not sent to its end",
+    401: "A token is needed, or the one given is wrong",
+    403: "The token does not permit it, or a page of another site asks",
+    404: "There is none",
+    408: "The body did not arrive in time",
+    409: "It is in conflict with what is there",
+    413: "The body is too large",
+    415: "The body has another type or encoding than is taken",
+    421: "The service does not answer for that host",
+    422: "Something given is wrong; `errors` says what and where",
+    431: "There are too many headers",
+    503: "The storage cannot do it now; `Retry-After` says when to try again",
+    507: "The storage is full",
+}
+"""Every status that a route of ours answers with, and what it means."""
+
+_NARROWED: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "EventRequest": {
+        "type": {"minLength": 1, "maxLength": 128},
+        "id": {"minLength": 1, "maxLength": 128},
+        "ts": {"format": "date-time"},
+        "stream": {"enum": ["site"]},
+    },
+    "RunStartRequest": {"run_id": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}},
+    "RunStopRequest": {"status": {"enum": ["completed", "failed", "aborted", "lost"]}},
+}
+"""What the classes of the bodies do not say of their texts, and the core checks."""
+
+_ALWAYS: Final = {200, 421, 431}
+_ASKS_FOR_TOKEN: Final = {401, 503}
+_CHANGES: Final = {403, 409, 507}
+_TAKES_BODY: Final = {400, 408, 413, 415, 422}
+_MAY_BE_NONE: Final = frozenset({"GET /run", "POST /run/stop"})
+
+
+@frozen
+class _Named:
+    """The classes that a handler's code names: what it reads and what it answers."""
+
+    request: type | None = None
+    query: type | None = None
+    answer: type | str | None = None
+    may_lack_body: bool = False
+
+
+def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """Return the description of *routes* as a JSON object."""
+    found = [
+        (method, route)
+        for route in routes
+        if isinstance(route, Route) and route.include_in_schema
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
+    named = {(method, route.path_format): _named(method, route) for method, route in found}
+    schemas = _schemas(named.values())
+    paths: dict[str, Any] = {}
+    for method, route in found:
+        operation = _operation(method, route, named[method, route.path_format])
+        paths.setdefault(route.path_format, {})[method.lower()] = operation
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "telemetry",
+            "version": telemetry_http.__version__,
+            "summary": "A recorder for observational telemetry",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def document(routes: Iterable[BaseRoute]) -> bytes:
+    """Return the description of *routes* as JSON text that reads well in a diff."""
+    return orjson.dumps(describe(routes), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _operation(method: str, route: Route, named: _Named) -> dict[str, Any]:
+    summary, _, rest = inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")
+    permission = needed(method, route.path)
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": summary.removesuffix("."),
+        # Without tokens nobody is asked for one.
+        "security": [{}] if permission is None else [{"token": [permission.name.lower()]}, {}],
+    }
+    if rest.strip():
+        operation["description"] = rest.strip()
+    parameters = [*_path_parameters(route), *_query_parameters(named.query)]
+    if parameters:
+        operation["parameters"] = parameters
+    if named.request is not None:
+        schema = {"$ref": _REFERENCE.format(name=named.request.__name__)}
+        operation["requestBody"] = {
+            "required": not named.may_lack_body,
+            "content": {"application/json": {"schema": schema}},
+        }
+    operation["responses"] = _responses(method, route, named)
+    return operation
+
+
+def _responses(method: str, route: Route, named: _Named) -> dict[str, Any]:
+    problem = {"$ref": _REFERENCE.format(name=ProblemDocument.__name__)}
+    content = {"application/problem+json": {"schema": problem}}
+    answers: dict[str, Any] = {
+        str(status): {"description": STATUSES[status], "content": content}
+        for status in sorted(_statuses(method, route, named))
+    }
+    answers["200"] = {"description": STATUSES[200], **_content(named.answer)}
+    if not route.endpoint.__module__.startswith(f"{telemetry_http.__name__}."):
+        answers["default"] = {"description": "What the plugin of this route answers"}
+    return answers
+
+
+def _statuses(method: str, route: Route, named: _Named) -> set[int]:
+    """Return what *route* may answer with: it follows from what it takes and does."""
+    statuses = set(_ALWAYS)
+    if needed(method, route.path) is not None:
+        statuses |= _ASKS_FOR_TOKEN
+    if method not in SAFE:
+        statuses |= _CHANGES
+    if named.request is not None:
+        statuses |= _TAKES_BODY
+    if named.query is not None:
+        statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
+    if route.param_convertors or f"{method} {route.path_format}" in _MAY_BE_NONE:
+        statuses.add(HTTPStatus.NOT_FOUND)
+    return statuses
+
+
+def _content(answer: type | str | None) -> dict[str, Any]:
+    if answer is None:
+        return {}
+    if isinstance(answer, str):
+        return {"content": {answer: {"schema": {"type": "string"}}}}
+    schema = {"$ref": _REFERENCE.format(name=answer.__name__)}
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _path_parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for name, convertor in route.param_convertors.items():
+        kind = {IntegerConvertor: "integer", FloatConvertor: "number"}.get(type(convertor))
+        schema = {"type": "string", "minLength": 1} if kind is None else {"type": kind}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(query: type | None) -> Iterator[dict[str, Any]]:
+    if query is None:
+        return
+    (schema,), components = msgspec.json.schema_components([query], ref_template=_REFERENCE)
+    schema = components.get(query.__name__, schema)
+    for name, of_it in schema["properties"].items():
+        required = name in schema.get("required", ())
+        # A word of Python in a query, such as `from`, has an underscore behind it in the class.
+        yield {"name": name.rstrip("_"), "in": "query", "required": required, "schema": of_it}
+
+
+def _schemas(named: Iterable[_Named]) -> dict[str, Any]:
+    classes: dict[str, type] = {ProblemDocument.__name__: ProblemDocument}
+    requests = set()
+    for one in named:
+        for kind in (one.request, one.answer):
+            if isinstance(kind, type):
+                classes[kind.__name__] = kind
+        if one.request is not None:
+            requests.add(one.request.__name__)
+    chosen = [classes[name] for name in sorted(classes)]
+    _, schemas = msgspec.json.schema_components(chosen, ref_template=_REFERENCE)
+    for name in requests:
+        schemas[name]["additionalProperties"] = False  # nothing unknown is passed over
+        for field, narrower in _NARROWED.get(name, {}).items():
+            _narrow(schemas[name]["properties"][field], narrower)
+    return dict(sorted(schemas.items()))
+
+
+def _narrow(schema: dict[str, Any], narrower: dict[str, Any]) -> None:
+    """Say *narrower* of the text in *schema*, which may be one of several choices."""
+    for choice in schema.get("anyOf", [schema]):
+        if choice.get("type") == "string":
+            choice.update(narrower)
+
+
+def _named(method: str, route: Route) -> _Named:
+    """Return what the code of the handler of *route* names, and what the table has for it."""
+    handler = inspect.unwrap(route.endpoint)
+    scope = getattr(handler, "__globals__", {})
+    names = _names_used_by(handler, scope)
+    found: dict[str, Any] = {}
+    for name in sorted(names):
+        kind = scope.get(name)
+        if not (isinstance(kind, type) and attrs.has(kind) and kind.__module__.startswith(_BODIES)):
+            continue
+        for role in ("Request", "Query", "Answer"):
+            if name.endswith(role):
+                found[role.lower()] = kind
+    answer = found.get("answer", ANSWERS.get(f"{method} {route.path_format}"))
+    return _Named(
+        found.get("request"), found.get("query"), answer, may_lack_body=_OPTIONAL_BODY in names
+    )
+
+
+def _names_used_by(handler: Any, scope: Mapping[str, Any]) -> set[str]:
+    """Return the names in the code of *handler*, and of what it calls in its own module."""
+    names: set[str] = set()
+    waiting = [handler]
+    while waiting:
+        new = set(_names(getattr(waiting.pop(), "__code__", None))) - names
+        names |= new
+        waiting += [
+            scope[name]
+            for name in sorted(new)
+            if getattr(scope.get(name), "__module__", None) == handler.__module__
+        ]
+    return names
+
+
+def _names(code: CodeType | None) -> Iterator[str]:
+    """Yield every name that *code*, and what is defined in it, looks up or passes by."""
+    if code is None:
+        return
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+        elif isinstance(constant, tuple):
+            # The keywords of a call.
+            yield from (one for one in constant if isinstance(one, str))
+
+
+def main() -> None:
+    """Print the description of our own routes."""
+    from telemetry_core import Plugins
+    from telemetry_http import extensions
+    from telemetry_http.app import ROUTES
+
+    plugins = Plugins()
+    extensions.prepare(plugins)
+    sys.stdout.buffer.write(document(extensions.routes(plugins, ROUTES)))
+
+
+if __name__ == "__main__":
+    main()
