@@ -21,9 +21,10 @@ def telemetry_register_commands(cli: click.Group) -> None:
     from telemetry_http.commands.record import record
     from telemetry_http.commands.run import run
     from telemetry_http.commands.runs import runs
+    from telemetry_http.commands.serve_unit import serve_unit
     from telemetry_http.commands.stop import stop
 
-    for command in (run, stop, current, record, runs, collect):
+    for command in (run, stop, current, record, runs, collect, serve_unit):
         cli.add_command(command)
 
 
