@@ -36,7 +36,7 @@ def site_dir() -> str:
 
 def token() -> str:
     """Return the token to show: `TELEMETRY_TOKEN`, or nothing."""
-    return _environment("TOKEN").strip()
+    return os.environ.get("TELEMETRY_TOKEN", "").strip()
 
 
 def _environment(name: str) -> str:

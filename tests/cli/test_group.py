@@ -14,6 +14,7 @@ COMMANDS = [
     "record",
     "run",
     "runs",
+    "serve-unit",
     "stop",
 ]
 

@@ -16,6 +16,7 @@ import pytest
 from telemetry_core.cli import exits
 from telemetry_core.cli.group import make_cli
 from telemetry_core.plugins import ALLOW_VARIABLE
+from telemetry_http import tokens
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
 TELEMETRY = shlex.join([sys.executable, "-c", "from telemetry_core.cli import main; main()"])
@@ -97,7 +98,7 @@ def test_every_default_is_the_real_one(name):
 
 
 def test_every_variable_has_a_row_and_no_other():
-    """Those of the options, and the one that says which plugins are loaded."""
+    """Those of the options, of the plugins to load, and of the token, which is no option."""
     named = {row[0].strip("`") for row in _rows(PAGE.partition("\n## Environment")[2])}
     real = {
         variable
@@ -105,7 +106,7 @@ def test_every_variable_has_a_row_and_no_other():
         for option in _options(command)
         for variable in option.envvar or ()
     }
-    assert {*real, ALLOW_VARIABLE} == named
+    assert {*real, ALLOW_VARIABLE, tokens.VARIABLE} == named
 
 
 def test_every_exit_code_has_a_row_and_no_other():
