@@ -126,7 +126,7 @@ def test_verbose_shows_the_requests(commands, eventually):
     service = commands.serve("--verbose")
     _ask(service.port, "/health")
 
-    eventually(lambda: 'GET /health 200 ' in service.running.err)
+    eventually(lambda: "GET /health 200 " in service.running.err)
     assert 0 == service.running.end()
     assert "" == service.running.out
 

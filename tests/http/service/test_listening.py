@@ -78,7 +78,7 @@ def test_one_connection_too_many_is_closed_at_once():
     with bind("127.0.0.1", 0) as listening, contextlib.ExitStack() as stack:
         listening.max_connections = 2
         address = listening.getsockname()
-        clients = [stack.enter_context(socket.create_connection(address)) for _ in range(3)]
+        clients = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(3)]
         accepted = [listening.accept()[0] for _ in range(2)]
         with pytest.raises(ConnectionAbortedError):
             listening.accept()

@@ -1,9 +1,13 @@
 """What is written about requests can be read by people and by programs, and by nobody misread."""
 
+import asyncio
 import json
 import logging
 
+from telemetry_http import TelemetryService
 from telemetry_http.logs import JSONFormatter
+from telemetry_http.metrics import Metrics
+from telemetry_http.observation import Observation
 
 EVENT = {"type": "weather", "data": 1}
 
@@ -55,6 +59,25 @@ def test_requests_are_written_down_only_when_asked_for(serve):
         service.ask("GET", "/health")
         assert 0 == service.end()
         assert "/health" not in service.log
+
+
+def test_no_query_is_written_whatever_the_server_calls_a_path(caplog):
+    """Some servers have handed over the path with its query."""
+    caplog.set_level(logging.INFO, "telemetry_http.access")
+
+    async def answer(_, __, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def nowhere(_):
+        pass
+
+    with TelemetryService("memory:") as service:
+        observed = Observation(answer, Metrics(service))
+        scope = {"type": "http", "method": "GET", "path": "/a", "raw_path": b"/a?token=secret"}
+        asyncio.run(observed(scope, None, nowhere))
+
+    assert caplog.text.count("GET /a 204") == 1
+    assert "secret" not in caplog.text
 
 
 def test_every_record_is_one_line_of_json():
