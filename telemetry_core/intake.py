@@ -86,11 +86,13 @@ class Intake:
         rejected: list[Rejected] = []
         is_plain = self._prepare is None and _is_plain(b"\n".join(texts))
         for place, text in enumerate(texts):
+            if not text:
+                continue
             draft = None
             if is_plain or (self._prepare is None and _is_plain(text)):
                 draft = self._read_quickly(text)
             if draft is None:
-                if not text.strip():
+                if text.isspace():
                     continue
                 try:
                     draft = self._read_carefully(text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import field, frozen
 
 from telemetry_core import InvalidEventError
 from telemetry_core.codec import make_converter, problems_of, read_json
+from telemetry_core.intake import JSONDraft
 
 T = TypeVar("T")
 
@@ -16,17 +17,34 @@ _converter = make_converter()
 
 
 @frozen
-class EventRequest:
-    """The body of `POST /event`."""
+class EventRequest(JSONDraft):
+    """The body of `POST /event`, and each line or element of that of `POST /v1/events`."""
 
-    type: str
-    data: Any
-    make_current: bool = True
-    store_permanently: bool = True
-    meta: Mapping[str, Any] = field(factory=dict)
-    ts: str | None = None
-    stream: str | None = None
-    id: str | None = None
+
+@frozen
+class RejectedLine:
+    """A line of a batch that was not recorded, or an element of a list; the first one is 1."""
+
+    line: int
+    detail: str
+
+
+@frozen
+class BatchReport:
+    """
+    What became of a batch.
+
+    `first_seq` and `last_seq` are of those that were accepted; events of others may lie between.
+    `duplicates` had been stored before, under their ids. `rejected` names the first lines that were
+    refused, `rejected_total` says how many there are.
+    """
+
+    accepted: int
+    duplicates: int
+    first_seq: int | None
+    last_seq: int | None
+    rejected: Sequence[RejectedLine]
+    rejected_total: int
 
 
 @frozen

@@ -16,6 +16,7 @@ from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
 from telemetry_core.recorder import Recorder
 from telemetry_http.bodies import EventRequest
+from telemetry_http.open_ended import OpenEnded
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class TelemetryService:
         plugins: Plugins | None = None,
         **options: Any,
     ) -> None:
+        self.open_ended = OpenEnded()
         clock = system_clock if now_provider is None else _clock_of(now_provider)
         if storage is not None:
             self.recorder = Recorder(
