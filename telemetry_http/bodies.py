@@ -48,6 +48,48 @@ class BatchReport:
 
 
 @frozen
+class HistoryQuery:
+    """
+    The query of `GET /v1/events`; a trailing underscore is not part of a name.
+
+    `type` may be there several times. `from` is inclusive, `to` is not; both are RFC 3339.
+    """
+
+    type: Sequence[str] = ()
+    run: str | None = None
+    stream: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    after: int = 0
+    limit: int | None = None
+    last: int | None = None
+    format: str | None = None
+
+
+@frozen
+class EventAnswer:
+    """An event: the five keys, in this order."""
+
+    seq: int
+    ts: str
+    type: str
+    data: Any
+    meta: Mapping[str, Any]
+
+
+@frozen
+class EventsPage:
+    """
+    A page of the history.
+
+    `next_after` is the `after` of the next page, `null` when this is the last one.
+    """
+
+    events: Sequence[EventAnswer]
+    next_after: int | None
+
+
+@frozen
 class RunStartRequest:
     """The body of `POST /run/start`; no body at all is the same as an empty object."""
 
