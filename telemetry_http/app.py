@@ -14,7 +14,7 @@ from starlette.routing import Route
 from telemetry_core import TelemetryError
 from telemetry_http.guard import Guard
 from telemetry_http.problems import RequestError, problem, problem_of
-from telemetry_http.routes import batch, current, events, history, runs, status
+from telemetry_http.routes import batch, current, events, history, live, runs, status
 from telemetry_http.service import TelemetryService
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ ROUTES = (
     Route("/v1/events", batch.post_events, methods=["POST"]),
     Route("/v1/events", history.get_events, methods=["GET"]),
     Route("/v1/events/{seq:int}", history.get_one_event, methods=["GET"]),
+    Route("/v1/stream", live.get_stream, methods=["GET"]),
     Route("/v1/runs", runs.get_runs, methods=["GET"]),
     Route("/v1/runs/{run_id}", runs.get_one_run, methods=["GET"]),
     Route("/health", status.get_health, methods=["GET"]),

@@ -67,6 +67,24 @@ class HistoryQuery:
 
 
 @frozen
+class StreamQuery:
+    """
+    The query of `GET /v1/stream`.
+
+    `after` is a seq to go on from; without it the stream begins with what is recorded from now on.
+    `max_lag` is how far behind the client may fall before it is sent on to what is new, without
+    end when it is left out. A comment is sent when there was nothing for `heartbeat_s` seconds.
+    """
+
+    type: Sequence[str] = ()
+    run: str | None = None
+    stream: str | None = None
+    after: int | None = None
+    max_lag: int | None = None
+    heartbeat_s: float = 15.0
+
+
+@frozen
 class EventAnswer:
     """An event: the five keys, in this order."""
 
@@ -96,6 +114,22 @@ class RunStartRequest:
     run_dir: str | None = None
     run_id: str | None = None
     meta: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class RunAnswer:
+    """A run, with what was counted in its stream so far."""
+
+    run_dir: str
+    run_id: str
+    meta: Mapping[str, Any]
+    started_at: str
+    stopped_at: str | None
+    status: str
+    reason: str | None
+    events: int
+    first_seq: int | None
+    last_seq: int | None
 
 
 @frozen

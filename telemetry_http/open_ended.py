@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import anyio
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 
 class OpenEnded:
@@ -43,15 +43,16 @@ class OpenEnded:
 
 class StreamResponse(Response):
     """
-    A body that is sent as it is made.
+    A body that is sent as it is made: *first*, and then *others* as they come.
 
-    It ends with *parts*, with the service, or with the client, at once in each case; *parts* is
-    closed then.
+    It ends with them, with the service, or with the client, at once in each case; *others* is
+    closed then. Whoever waits for the first part before it makes this can still answer otherwise.
     """
 
     def __init__(
         self,
-        parts: AsyncGenerator[bytes, None],
+        first: bytes,
+        others: AsyncGenerator[bytes, None],
         open_ended: OpenEnded,
         *,
         media_type: str,
@@ -59,7 +60,8 @@ class StreamResponse(Response):
     ) -> None:
         super().__init__(None, 200, headers, media_type)
         del self.headers["content-length"]
-        self._parts = parts
+        self._first = first
+        self._others = others
         self._open_ended = open_ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +75,7 @@ class StreamResponse(Response):
                 is_gone = scope["method"] != "HEAD" and await self._send_parts(receive, send)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._parts.aclose()
+                await self._others.aclose()
         if not is_gone:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -92,11 +94,16 @@ class StreamResponse(Response):
         async with anyio.create_task_group() as group:
             group.start_soon(watch, group.cancel_scope)
             try:
-                async for part in self._parts:
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send(_part(self._first))
+                async for part in self._others:
+                    await send(_part(part))
             except Exception as error:  # noqa: BLE001  # raised again outside of the group
                 failure = error
             group.cancel_scope.cancel()
         if failure is not None:
             raise failure
         return is_gone
+
+
+def _part(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}

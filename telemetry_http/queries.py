@@ -81,14 +81,24 @@ def selection_of(query: HistoryQuery, **more: Any) -> Selection:
         ) from None
 
 
+def read_whole_number(text: str) -> int:
+    """
+    Return the number that *text* is.
+
+    Raises:
+        ValueError: It is no whole number, or too large to be one of ours.
+    """
+    # int() would read signs, blanks and the digits of other scripts, and very long ones slowly.
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_NUMBER))
+    if not is_number or int(text) > MAX_NUMBER:
+        raise ValueError(f"{text!r:.100} is no whole number from 0 to {MAX_NUMBER}")
+    return int(text)
+
+
 def _value(text: str, wanted: str) -> Any:
     if "int" in wanted:
-        if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > MAX_NUMBER:  # noqa: PLR2004  # the digits of MAX_NUMBER
-            raise ValueError(f"{text!r:.100} is no whole number from 0 to {MAX_NUMBER}")
-        return int(text)
-    if "float" in wanted:
-        return _seconds(text)
-    return text
+        return read_whole_number(text)
+    return _seconds(text) if "float" in wanted else text
 
 
 def _seconds(text: str) -> float:

@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from telemetry_core import Clock, Plugins, Run, Storage, system_clock
+from attrs import asdict
+
+from telemetry_core import Clock, Plugins, Run, Storage, hookimpl, system_clock
 from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
 from telemetry_core.recorder import Recorder
-from telemetry_http.bodies import EventRequest
+from telemetry_http.bodies import EventRequest, RunAnswer
+from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,10 @@ class TelemetryService:
     ) -> None:
         self.open_ended = OpenEnded()
         clock = system_clock if now_provider is None else _clock_of(now_provider)
+        plugins = plugins or Plugins()
+        told = _ToldOfRuns()
+        plugins.manager.register(told)
+        self._plugins, self._told = plugins, told
         if storage is not None:
             self.recorder = Recorder(
                 storage, site_types=site_types, strict=strict, plugins=plugins, clock=clock
@@ -62,10 +69,13 @@ class TelemetryService:
                 "telemetry" if site_dir is None else site_dir,
                 site_types=site_types,
                 strict=strict,
-                plugins=plugins or (),
+                plugins=plugins,
                 clock=clock,
                 **options,
             )
+        self.live = Live(self.recorder, self.run_facts)
+        told.tell_started = self.live.run_started
+        told.tell_stopped = self.live.run_stopped
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
 
@@ -85,6 +95,22 @@ class TelemetryService:
         site_dir = getattr(self.recorder.storage, "site_dir", None)
         return place if site_dir is None else os.path.join(site_dir, place)  # noqa: PTH118
 
+    def run_facts(self, run: Run) -> dict[str, Any]:
+        """Return *run* as the service tells it."""
+        facts = RunAnswer(
+            run_dir=self.run_directory(run),
+            run_id=run.run_id,
+            meta=run.meta,
+            started_at=run.started_at,
+            stopped_at=run.stopped_at,
+            status=run.status,
+            reason=run.reason,
+            events=run.events,
+            first_seq=run.first_seq,
+            last_seq=run.last_seq,
+        )
+        return asdict(facts, recurse=False)
+
     def on_shutdown(self, callback: Callable[[], object]) -> None:
         """Call *callback* when somebody asks the service to stop."""
         self._shutdown_requested = callback
@@ -98,6 +124,7 @@ class TelemetryService:
         for hook in self._hooks:
             hook.close()
         self.recorder.close()
+        self._plugins.manager.unregister(self._told)
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +144,21 @@ def _clock_of(now_provider: Callable[[], datetime]) -> Clock:
         return instant_ns(now if now.tzinfo is not None else now.replace(tzinfo=UTC))
 
     return clock
+
+
+class _ToldOfRuns:
+    """What the recorder tells of its runs, for those who are made after it."""
+
+    tell_started: Callable[[Run], object]
+    tell_stopped: Callable[[Run], object]
+
+    @hookimpl
+    def telemetry_run_started(self, run: Run) -> None:
+        self.tell_started(run)
+
+    @hookimpl
+    def telemetry_run_stopped(self, run: Run) -> None:
+        self.tell_stopped(run)
 
 
 class _Hook:

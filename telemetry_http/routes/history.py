@@ -38,9 +38,7 @@ async def get_events(request: Request) -> Response:
     blocks = _blocks(service.recorder, selection, form)
     # Until the first one is there, an error can still be told as one.
     first = await anext(blocks, b"")
-    return StreamResponse(
-        _chained(first, blocks), service.open_ended, media_type=form.media_types[0]
-    )
+    return StreamResponse(first, blocks, service.open_ended, media_type=form.media_types[0])
 
 
 async def get_one_event(request: Request) -> Response:
@@ -103,14 +101,3 @@ async def _blocks(
 
 def _next(blocks: Iterator[bytes]) -> bytes | None:
     return next(blocks, None)
-
-
-async def _chained(
-    first: bytes, others: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for block in others:
-            yield block
-    finally:
-        await others.aclose()

@@ -52,14 +52,14 @@ async def get_runs(request: Request) -> Response:
     """Answer with all runs, in the order they were first started."""
     service: TelemetryService = request.app.state.service
     runs = await to_thread.run_sync(lambda: list(service.recorder.runs()))
-    return _answer({"runs": [_whole(service, run) for run in runs]})
+    return _answer({"runs": [service.run_facts(run) for run in runs]})
 
 
 async def get_one_run(request: Request) -> Response:
     """Answer with the run of the id in the path."""
     service: TelemetryService = request.app.state.service
     run = await to_thread.run_sync(service.recorder.find_run, request.path_params["run_id"])
-    return _answer(_whole(service, run))
+    return _answer(service.run_facts(run))
 
 
 def _active(service: TelemetryService, run: Run) -> dict[str, Any]:
@@ -68,18 +68,6 @@ def _active(service: TelemetryService, run: Run) -> dict[str, Any]:
         "run_id": run.run_id,
         "meta": run.meta,
         "started_at": run.started_at,
-    }
-
-
-def _whole(service: TelemetryService, run: Run) -> dict[str, Any]:
-    return {
-        **_active(service, run),
-        "stopped_at": run.stopped_at,
-        "status": run.status,
-        "reason": run.reason,
-        "events": run.events,
-        "first_seq": run.first_seq,
-        "last_seq": run.last_seq,
     }
 
 
