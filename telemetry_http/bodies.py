@@ -117,6 +117,41 @@ class RunStartRequest:
 
 
 @frozen
+class RunRequest:
+    """
+    The body of `POST /v1/runs`; no body at all is the same as an empty object.
+
+    While another run is active, `on_conflict` says what happens: `error` refuses, `stop` stops
+    that one first, `join` answers with that one if it is the one asked for. With `lease_s` the run
+    ends as `lost` when there is no heartbeat for so many seconds.
+    """
+
+    run_id: str | None = None
+    run_dir: str | None = None
+    meta: Mapping[str, Any] = field(factory=dict)
+    on_conflict: str = "error"
+    lease_s: float | None = None
+
+
+@frozen
+class RunsQuery:
+    """The query of `GET /v1/runs`; `meta.KEY=VALUE` may be there for several keys."""
+
+    status: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    meta: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class HeartbeatAnswer:
+    """How long the run may now be without a heartbeat: `null` when it needs none."""
+
+    run_id: str
+    lease_s: float | None
+
+
+@frozen
 class RunAnswer:
     """A run, with what was counted in its stream so far."""
 
@@ -133,8 +168,15 @@ class RunAnswer:
 
 
 @frozen
+class RunsAnswer:
+    """The runs that were asked for, in the order they were first started."""
+
+    runs: Sequence[RunAnswer]
+
+
+@frozen
 class RunStopRequest:
-    """The body of `POST /run/stop`, which may be missing."""
+    """The body of `POST /run/stop` and `POST /v1/runs/{run_id}/stop`, which may be missing."""
 
     status: str = "completed"
     reason: str | None = None

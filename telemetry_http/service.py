@@ -18,8 +18,10 @@ from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
 from telemetry_core.recorder import Recorder
 from telemetry_http.bodies import EventRequest, RunAnswer
+from telemetry_http.leases import Leases
 from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
+from telemetry_http.polling import Pollers
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ PostEventHook = Callable[[dict[str, Any], EventRequest], object]
 
 MAX_WAITING = 10_000
 _CLOSE_S = 3.0
+_LEASES_CHECKED_S = 0.25
 
 
 class TelemetryService:
@@ -74,8 +77,11 @@ class TelemetryService:
                 **options,
             )
         self.live = Live(self.recorder, self.run_facts)
-        told.tell_started = self.live.run_started
-        told.tell_stopped = self.live.run_stopped
+        self.leases = Leases(self.recorder)
+        told.tell_started = (self.leases.run_started, self.live.run_started)
+        told.tell_stopped = (self.leases.run_stopped, self.live.run_stopped)
+        self._pollers = Pollers()
+        self._pollers.start("leases", _LEASES_CHECKED_S, self.leases.check)
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
 
@@ -121,6 +127,7 @@ class TelemetryService:
 
     def close(self) -> None:
         """Deliver what waits for the hooks, for a short time, and close the recorder."""
+        self._pollers.stop()
         for hook in self._hooks:
             hook.close()
         self.recorder.close()
@@ -149,16 +156,19 @@ def _clock_of(now_provider: Callable[[], datetime]) -> Clock:
 class _ToldOfRuns:
     """What the recorder tells of its runs, for those who are made after it."""
 
-    tell_started: Callable[[Run], object]
-    tell_stopped: Callable[[Run], object]
+    def __init__(self) -> None:
+        self.tell_started: Sequence[Callable[[Run], object]] = ()
+        self.tell_stopped: Sequence[Callable[[Run], object]] = ()
 
     @hookimpl
     def telemetry_run_started(self, run: Run) -> None:
-        self.tell_started(run)
+        for tell in self.tell_started:
+            tell(run)
 
     @hookimpl
     def telemetry_run_stopped(self, run: Run) -> None:
-        self.tell_stopped(run)
+        for tell in self.tell_stopped:
+            tell(run)
 
 
 class _Hook:
