@@ -29,6 +29,7 @@ ROUTES = (
     Route("/v1/events", batch.post_events, methods=["POST"]),
     Route("/v1/events", history.get_events, methods=["GET"]),
     Route("/v1/events/{seq:int}", history.get_one_event, methods=["GET"]),
+    Route("/v1/current", current.get_v1_current, methods=["GET"]),
     Route("/v1/stream", live.get_stream, methods=["GET"]),
     Route("/v1/runs", runs.get_runs, methods=["GET"]),
     Route("/v1/runs", runs.start_v1_run, methods=["POST"]),

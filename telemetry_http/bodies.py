@@ -108,6 +108,26 @@ class EventsPage:
 
 
 @frozen
+class CurrentQuery:
+    """The query of `GET /v1/current`: `at` is a past moment, RFC 3339."""
+
+    at: str | None = None
+
+
+@frozen
+class CurrentAnswer:
+    """
+    The latest event of each type, by type, now or `at` a moment.
+
+    `as_of_seq` is a cursor: a stream from there on tells what changes.
+    """
+
+    as_of_seq: int
+    at: str | None
+    current: Mapping[str, EventAnswer]
+
+
+@frozen
 class RunStartRequest:
     """The body of `POST /run/start`; no body at all is the same as an empty object."""
 
