@@ -22,32 +22,6 @@ class EventRequest(JSONDraft):
 
 
 @frozen
-class RejectedLine:
-    """A line of a batch that was not recorded, or an element of a list; the first one is 1."""
-
-    line: int
-    detail: str
-
-
-@frozen
-class BatchReport:
-    """
-    What became of a batch.
-
-    `first_seq` and `last_seq` are of those that were accepted; events of others may lie between.
-    `duplicates` had been stored before, under their ids. `rejected` names the first lines that were
-    refused, `rejected_total` says how many there are.
-    """
-
-    accepted: int
-    duplicates: int
-    first_seq: int | None
-    last_seq: int | None
-    rejected: Sequence[RejectedLine]
-    rejected_total: int
-
-
-@frozen
 class HistoryQuery:
     """
     The query of `GET /v1/events`; a trailing underscore is not part of a name.

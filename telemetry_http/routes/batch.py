@@ -16,8 +16,9 @@ from starlette.responses import Response
 from telemetry_core import Event, TelemetryError
 from telemetry_core.codec import event_dict
 from telemetry_core.intake import Report
-from telemetry_http.bodies import BatchReport, EventRequest, RejectedLine
+from telemetry_http.bodies import EventRequest
 from telemetry_http.problems import RequestError, problem, problem_of
+from telemetry_http.reports import BatchReport, RejectedLine
 from telemetry_http.service import TelemetryService
 from telemetry_http.uploads import LONGEST, BrokenBodyError, texts_of
 

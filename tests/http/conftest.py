@@ -22,7 +22,12 @@ import sys
 from telemetry_http.server import run_service
 from telemetry_http.service import TelemetryService
 with TelemetryService(sys.argv[1]) as service:
-    run_service(service, host=sys.argv[2], port=0, on_ready=lambda url: print(url, flush=True))
+    run_service(
+        service,
+        host=sys.argv[2],
+        port=int(sys.argv[3]),
+        on_ready=lambda url: print(url, flush=True),
+    )
 """
 
 
@@ -99,9 +104,9 @@ class Server:
         self.process.wait()
 
 
-def _start(site_dir: Path, host: str = "127.0.0.1") -> Server:
+def _start(site_dir: Path, host: str = "127.0.0.1", port: int = 0) -> Server:
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(site_dir), host],
+        [sys.executable, "-c", _PROGRAM, str(site_dir), host, str(port)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONWARNINGS": "default"},
@@ -124,8 +129,8 @@ def start_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
     """Return a function that starts a service on the test's site directory."""
     started: list[Server] = []
 
-    def start(host: str = "127.0.0.1") -> Server:
-        started.append(_start(tmp_path / "site", host))
+    def start(host: str = "127.0.0.1", port: int = 0) -> Server:
+        started.append(_start(tmp_path / "site", host, port))
         return started[-1]
 
     yield start
