@@ -23,7 +23,7 @@ from telemetry_http.service import TelemetryService
 from telemetry_http.uploads import LONGEST, BrokenBodyError, texts_of
 
 JSON = "application/json"
-REJECTED_TOLD: Final = 100
+REJECTED_TOLD: Final = 1000
 """So many rejected lines are named; the others are counted."""
 
 

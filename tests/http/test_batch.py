@@ -71,11 +71,11 @@ def test_a_bad_line_costs_its_neighbours_nothing(server):
 
 def test_a_batch_of_bad_lines_only_is_refused(server):
     """422, and the problem carries the report."""
-    answer = post(server, b"nonsense\n" * 150)
+    answer = post(server, b"nonsense\n" * 1500)
 
     assert 422 == answer.status
     assert "line 1: malformed JSON" in answer.json["detail"]
-    assert (0, 150, 100) == (
+    assert (0, 1500, 1000) == (
         answer.json["accepted"],
         answer.json["rejected_total"],
         len(answer.json["rejected"]),
