@@ -7,39 +7,48 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+import orjson
 from attrs import frozen
 from starlette.requests import Request
 
 from telemetry_core import Event, InvalidSelectionError, Problem
-from telemetry_core.codec import event_json
 from telemetry_http.problems import RequestError
 
-BLOCK_EVENTS: Final = 512
 BLOCK_BYTES: Final = 128 * 1024
-"""A block ends when it has so many events or bytes, whichever is first."""
+"""A block ends when it has so many bytes."""
 
 
 @frozen
 class Format:
-    """How events become bytes: a head, and then blocks."""
+    """How events become bytes: a head, and then each event."""
 
     name: str
     media_types: tuple[str, ...]
     head: bytes
-    encode: Callable[[list[Event]], bytes]
+    encode: Callable[[Event], bytes]
 
 
-def _ndjson(events: list[Event]) -> bytes:
-    return b"".join([event_json(event) + b"\n" for event in events])
+def _ndjson(event: Event) -> bytes:
+    # The same as `event_json`, and quicker for an event that a storage has decoded.
+    return orjson.dumps(
+        {
+            "seq": event.seq,
+            "ts": event.ts,
+            "type": event.type,
+            "data": event.data,
+            "meta": event.meta,
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
 
 
-def _csv(events: list[Event]) -> bytes:
-    """Return rows as RFC 4180 has them; data and meta are JSON text."""
-    rows = io.StringIO()
-    write = csv.writer(rows).writerow
-    for event in events:
-        write((event.seq, event.ts, event.type, event.data_json.decode(), event.meta_json.decode()))
-    return rows.getvalue().encode()
+def _csv(event: Event) -> bytes:
+    """Return a row as RFC 4180 has it; data and meta are JSON text."""
+    row = io.StringIO()
+    csv.writer(row).writerow(
+        (event.seq, event.ts, event.type, event.data_json.decode(), event.meta_json.decode())
+    )
+    return row.getvalue().encode()
 
 
 JSON: Final = Format("json", ("application/json",), b"", _ndjson)
@@ -108,13 +117,14 @@ def blocks_of(events: Iterable[Event], form: Format) -> Iterator[bytes]:
     """Yield *events* in the format *form*, in blocks."""
     if form.head:
         yield form.head
-    block: list[Event] = []
+    block: list[bytes] = []
     size = 0
     for event in events:
-        block.append(event)
-        size += len(event.data_json)
-        if len(block) == BLOCK_EVENTS or size > BLOCK_BYTES:
-            yield form.encode(block)
+        part = form.encode(event)
+        block.append(part)
+        size += len(part)
+        if size > BLOCK_BYTES:
+            yield b"".join(block)
             block, size = [], 0
     if block:
-        yield form.encode(block)
+        yield b"".join(block)
