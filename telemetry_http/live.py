@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
 from typing import Any, Final, TypeVar
 
@@ -31,7 +31,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TAIL_FRAMES: Final = 1000
-REPLAY_EVENTS: Final = 256
+TAIL_BYTES: Final = 4 * 1024 * 1024
+BLOCK_EVENTS: Final = 256
+BLOCK_BYTES: Final = 256 * 1024
+"""A block that is read from the storage ends when it has so many events or bytes."""
+
 HEARTBEAT: Final = b":\n\n"
 _WAIT_S: Final = 1.0
 
@@ -61,7 +65,8 @@ class Live:
         self._is_reading = False
         self._is_over = False
         self._changed = asyncio.Event()
-        self._tail: deque[Frame] = deque(maxlen=TAIL_FRAMES)
+        self._tail: deque[Frame] = deque()
+        self._tail_bytes = 0
         self._next_place = 0
         self._last_seq = 0
 
@@ -81,6 +86,10 @@ class Live:
             await self._begin_reading()
             cursor = self._last_seq if after is None else after
             yield await self._state(cursor)
+            if cursor > self._last_seq and cursor > await self._newest_seq():
+                # It comes from before the site was made anew: what it knows says nothing here.
+                yield _lagged(cursor, self._last_seq)
+                cursor = self._last_seq
             place, target = self._next_place, self._last_seq
             while not self._is_over:
                 if max_lag is not None and self._last_seq - cursor > max_lag:
@@ -135,10 +144,9 @@ class Live:
         asked = cursor
         # What was there before the read is what the next read need not look at again.
         seen = self._storage.wait(cursor, 0)
-        events = list(self._storage.read(evolve(selection, after=cursor, limit=REPLAY_EVENTS)))
-        is_all = len(events) < REPLAY_EVENTS
-        cursor = max([cursor, seen if is_all else 0, *(event.seq for event in events[-1:])])
-        frames = b"".join(map(_event_frame, events))
+        block, is_last = _next_block(self._storage.read(evolve(selection, after=cursor)))
+        cursor = max([cursor, seen if is_last else 0, *(event.seq for event in block[-1:])])
+        frames = b"".join(map(_event_frame, block))
         # Looked at behind the read, so that nothing can be removed in between unseen.
         removed = self._storage.removed_through()
         if 0 < asked < removed:
@@ -151,15 +159,21 @@ class Live:
         frame = self._run_frame("none" if run is None else "active", run)
         return b"id: %d\nretry: 1000\n%b" % (cursor, frame)
 
+    async def _newest_seq(self) -> int:
+        """Return the last seq that was given, also to an event that is not in the history."""
+        snapshot = await to_thread.run_sync(self._recorder.current)
+        return max(snapshot.as_of_seq, self._last_seq)
+
     async def _begin_reading(self) -> None:
         """See that the thread reads all that comes behind `_last_seq`."""
         seen = await to_thread.run_sync(self._storage.wait, 0, 0)
-        if not self._is_reading:
-            self._is_reading = True
-            self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if not self._is_reading or loop is not self._loop:
+            self._is_reading, self._loop = True, loop
+            self._changed = asyncio.Event()
             self._last_seq = seen
             threading.Thread(
-                target=self._read, args=(self._loop, seen), name="telemetry-live", daemon=True
+                target=self._read, args=(loop, seen), name="telemetry-live", daemon=True
             ).start()
 
     def _read(self, loop: asyncio.AbstractEventLoop, cursor: int) -> None:
@@ -170,8 +184,10 @@ class Live:
                 seen = self._storage.wait(cursor, _WAIT_S)
                 if seen > cursor:
                     events = self._storage.read(Selection(after=cursor))
-                    while block := list(itertools.islice(events, REPLAY_EVENTS)):
-                        cursor = block[-1].seq
+                    is_last = False
+                    while not is_last:
+                        block, is_last = _next_block(events)
+                        cursor = max([cursor, *(event.seq for event in block[-1:])])
                         frames = [Frame(_event_frame(event), event) for event in block]
                         _run_in(loop, self._publish(frames, cursor))
                     cursor = max(cursor, seen)
@@ -199,7 +215,10 @@ class Live:
 
     def _add(self, frames: list[Frame]) -> None:
         self._tail.extend(frames)
+        self._tail_bytes += sum(len(frame.text) for frame in frames)
         self._next_place += len(frames)
+        while len(self._tail) > TAIL_FRAMES or self._tail_bytes > TAIL_BYTES:
+            self._tail_bytes -= len(self._tail.popleft().text)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -230,6 +249,18 @@ def _run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T 
                 return None
         except CancelledError:
             return None
+
+
+def _next_block(events: Iterator[Event]) -> tuple[list[Event], bool]:
+    """Return some of *events*, and whether they were the last."""
+    block: list[Event] = []
+    size = 0
+    for event in events:
+        block.append(event)
+        size += len(event.data_json)
+        if len(block) == BLOCK_EVENTS or size > BLOCK_BYTES:
+            return block, False
+    return block, True
 
 
 def _event_frame(event: Event) -> bytes:

@@ -152,6 +152,26 @@ def test_a_client_that_may_not_lag_is_sent_on(server):
         assert ["new"] == stream.events(1)
 
 
+def test_a_client_of_another_life_of_the_site_is_told(server):
+    """A site that was made anew counts from 1: nobody waits for its old number to come."""
+    last = post(server, 1, 2)
+    with Stream(server, Last_Event_ID="1000") as stream:
+        stream.frame()
+        assert ("lagged", {"after": 1000, "resumes_after": last}) == stream.frame()
+        post(server, 3)
+        assert [3] == stream.events(1)
+
+
+def test_a_cursor_may_be_that_of_an_ephemeral_event(server):
+    """It has a number, though it is not in the history."""
+    post(server, 1)
+    server.post("/event", {"type": "w", "data": 2, "store_permanently": False})
+    with Stream(server, f"after={server.get('/v1/current').json['as_of_seq']}") as stream:
+        stream.frame()
+        post(server, 3)
+        assert "message" == stream.frame()[0]
+
+
 @pytest.mark.parametrize(
     ("query", "headers", "path"),
     [
@@ -216,6 +236,15 @@ def test_a_slow_client_misses_nothing(server):
             post(server, *({"n": start + n, "pad": "x" * 300} for n in range(1000)))
 
         assert [*range(count)] == [event["n"] for event in stream.events(count)]
+
+
+def test_large_events_come_through_a_small_tail(server):
+    """Neither the tail nor a block holds more than a few of them."""
+    with Stream(server, "after=0") as stream:
+        stream.frame()
+        for number in range(60):
+            post(server, {"n": number, "x": "x" * 200_000})
+        assert [*range(60)] == [event["n"] for event in stream.events(60)]
 
 
 def test_who_reconnects_has_the_history(server):
