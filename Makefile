@@ -16,10 +16,10 @@ INSTALLED = $(VENV)/installed
 INSTALL = install --quiet --group dev $(DISTRIBUTIONS:%=--editable ./%)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint format types bench constraints wheels clean
+.PHONY: help setup run test test-faults lint format types bench constraints wheels clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo 'PYTHON=python3.12 VENV=.venv-3.12 choose another Python and its own environment.'
 
 setup: $(INSTALLED)  ## install everything into .venv
@@ -29,6 +29,9 @@ run: setup  ## start the service and record this machine's own telemetry
 
 test: setup  ## run every test, or those that ARGS= names
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(ARGS)
+
+test-faults: setup  ## try every fault there is on the files of a site: half an hour
+	@FAULTS=long $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/faults $(ARGS)
 
 lint: setup  ## check style, format and who imports whom
 	@$(BIN)/ruff check

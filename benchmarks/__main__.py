@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ALL = ("record", "http")
+ALL = ("record", "history", "http", "migrate")
 
 
 def main(names: list[str]) -> None:

@@ -20,7 +20,7 @@ NS: Final = 1_000_000_000
 _FIRST_YEAR: Final = 1678
 _LAST_YEAR: Final = 2261
 _TS = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)",
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,7 +91,10 @@ def instant_ns(when: str | datetime) -> int:
         ValueError: It has no zone, or is none.
     """
     if isinstance(when, datetime):
-        return parse_ts(ts_of(when))[1]
+        when = ts_of(when)
+    if not isinstance(when, str):
+        message = f"{when!r:.100} is no time: give RFC 3339 text or a datetime"
+        raise ValueError(message)
     return parse_ts(when)[1]
 
 
@@ -100,12 +103,16 @@ def ts_of(moment: datetime) -> str:
     Return an aware *moment* as RFC 3339 in UTC, with microseconds where it has them.
 
     Raises:
-        ValueError: It has no zone.
+        ValueError: It has no zone, or is no instant in UTC.
     """
     if moment.utcoffset() is None:
         message = f"{moment.isoformat()!r} has no zone; use datetime.now(timezone.utc) or the like"
         raise ValueError(message)
-    utc = moment.astimezone(UTC)
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        message = f"{moment.isoformat()!r} is no instant in UTC: {error}"
+        raise ValueError(message) from error
     precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
@@ -133,9 +140,14 @@ def observing_day(ns: int, zone: tzinfo) -> str:
     return f"{day:%Y%m%d}"
 
 
+def day_before(day: str) -> str:
+    """Return the key of the day before *day*, both `YYYYMMDD`."""
+    return f"{date.fromisoformat(day) - timedelta(days=1):%Y%m%d}"
+
+
 def next_noon_ns(day: str, zone: tzinfo) -> int:
     """Return the instant at which the observing *day* ends: the local noon after it began."""
-    first = date(int(day[:4]), int(day[4:6]), int(day[6:8]))
+    first = date.fromisoformat(day)
     noon = datetime.combine(first + timedelta(days=1), time(12), tzinfo=zone)
     return _seconds(noon) * NS
 
@@ -146,11 +158,12 @@ def _seconds(moment: datetime) -> int:
 
 def _machine_zone() -> tzinfo:
     """Return the machine's zone with its rules, so that summer time is right months ahead."""
-    name = os.environ.get("TZ", "").lstrip(":")
+    # A variable that is set and empty means UTC, as it does to the C library.
+    name = os.environ.get("TZ", "/etc/localtime").lstrip(":") or "UTC"
     try:
-        if name and not name.startswith("/"):
+        if not name.startswith("/"):
             return ZoneInfo(name)
-        with Path(name or "/etc/localtime").open("rb") as rules:
+        with Path(name).open("rb") as rules:
             return ZoneInfo.from_file(rules)
     except (KeyError, ValueError, OSError):
         return datetime.now().astimezone().tzinfo or UTC

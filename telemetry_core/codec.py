@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import cattrs
 import orjson
+from attrs import Attribute, has
+from cattrs.gen import make_dict_structure_fn
 
 from telemetry_core.errors import InvalidEventError, MalformedJSONError, Problem
 from telemetry_core.events import Event
@@ -45,14 +48,15 @@ def read_json(text: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         raise MalformedJSONError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise MalformedJSONError(f"{error.msg} at character {error.pos}") from None
+        # Some of the messages end with the word that begins the place.
+        reason = error.msg.removesuffix(" at")
+        raise MalformedJSONError(f"{reason} at character {error.pos}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise InvalidEventError(
             [Problem("$", f"the key {twice!r:.100} stands twice in one object")]
         )
@@ -109,6 +113,7 @@ def make_converter(
     converter.register_structure_hook(bool, _strict(bool, "true or false"))
     converter.register_structure_hook(float, _structure_float)
     converter.register_structure_hook_func(_is_json_object, _structure_object)
+    converter.register_structure_hook_factory(has, _structure_class)
     for teach in configure:
         teach(converter)
     return converter
@@ -129,6 +134,17 @@ def _structure_float(value: Any, _: Any) -> float:
         message = f"must be a number, not {value!r:.100}"
         raise ValueError(message)
     return float(value)
+
+
+def _structure_class(kind: type, converter: cattrs.BaseConverter) -> Callable[[Any, Any], Any]:
+    structure_fields: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+    )
+
+    def structure(value: Any, _: Any) -> Any:
+        return structure_fields(_structure_object(value, kind), kind)
+
+    return structure
 
 
 def _is_json_object(kind: Any) -> bool:
@@ -157,4 +173,6 @@ def _describe(error: BaseException, _: type | None) -> str:
         known = ", ".join(attribute.name for attribute in getattr(error.cl, "__attrs_attrs__", ()))
         extra = ", ".join(repr(name) for name in sorted(error.extra_fields))
         return f"no field named {extra}; there are {known}"
+    if any(isinstance(fact, Attribute) for fact in error.args):
+        return str(error.args[0])  # a validator of attrs: its other facts are for programs
     return str(error)

@@ -8,12 +8,13 @@ batch, so that many callers share one commit.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from telemetry_core.errors import IdConflictError, StorageClosedError, TelemetryError
+from telemetry_core.errors import IdConflictError, StorageClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +83,7 @@ class DirectCommit:
     ) -> None:
         self._lock = threading.Lock()
         self._append = storage.append
+        self._append_one = storage.append_one
         self._flush = SharedFlush(storage)
         self._route = router.route
         self._observers = observers if observers.wants_events else None
@@ -90,12 +92,12 @@ class DirectCommit:
     def append_one(self, draft: CheckedDraft, durable: bool) -> Event:  # noqa: FBT001
         with self._lock:
             now_ns = self._clock()
-            events = self._append((self._route(draft, now_ns),), now_ns)
+            event = self._append_one(self._route(draft, now_ns), now_ns)
             if self._observers is not None:
-                self._observers.events_recorded(events)
+                self._observers.events_recorded((event,))
         if durable:
             self._flush()
-        return events[0]
+        return event
 
     def append(self, batch: Sequence[CheckedDraft], *, durable: bool) -> list[Event]:
         with self._lock:
@@ -246,10 +248,15 @@ class GroupCommit:
             end = start + len(request.batch)
             request.result = events[start:end]
             start = end
-        if any(request.durable for request in group):
-            self._storage.flush()
         if self._observers.wants_events:
             self._observers.events_recorded(events)
+        durable = [request for request in group if request.durable]
+        if durable:
+            try:
+                self._storage.flush()
+            except BaseException as error:  # noqa: BLE001  # it is for those who asked for the flush
+                for request in durable:
+                    request.error = _copy_of(error)
 
     def _route(self, request: _Request, now_ns: int) -> None:
         # Once: a request whose group was refused comes here again, alone.
@@ -261,4 +268,9 @@ class GroupCommit:
 
 def _copy_of(error: BaseException) -> BaseException:
     """Return an error each caller can raise for itself, so that tracebacks do not grow together."""
-    return type(error)(*error.args) if isinstance(error, TelemetryError) else error
+    try:
+        mine = copy.copy(error)
+    except Exception:  # noqa: BLE001  # a plugin's error may be made in any way
+        return error
+    mine.__cause__ = error.__cause__
+    return mine.with_traceback(error.__traceback__)

@@ -52,6 +52,8 @@ def telemetry_configure_converter(converter: Converter) -> None:
     converter.register_unstructure_hook_factory(
         lambda kind: _hook_of(kind) is not None, _careful_hook_of
     )
+    # cattrs has a hook of its own for this class, which comes before any factory.
+    converter.register_unstructure_hook(bytes, _refuse_bytes)
 
 
 def _careful_hook_of(kind: type) -> Hook:

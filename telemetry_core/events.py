@@ -8,6 +8,7 @@ gets never changes when the writer's own dictionary does.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -210,7 +211,12 @@ def _fill_on_demand(kind: type, **slots: Callable[[Any], Any]) -> None:
 
 
 def _decode_data(one: Any) -> Any:
-    return orjson.loads(one._data_json)  # noqa: SLF001
+    text = one._data_json  # noqa: SLF001
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # A number beyond a double, from a file that was damaged: one is read as infinite.
+        return json.loads(text)
 
 
 def _decode_meta(one: Any) -> Any:
@@ -218,7 +224,11 @@ def _decode_meta(one: Any) -> Any:
 
 
 _fill_on_demand(
-    Event, data=_decode_data, meta=_decode_meta, run_id=lambda one: one.meta.get("run_id")
+    Event,
+    data=_decode_data,
+    meta=_decode_meta,
+    run_id=lambda one: one.meta.get("run_id"),
+    is_duplicate=lambda _: False,
 )
 _fill_on_demand(CheckedDraft, data=_decode_data, meta=_decode_meta)
 
@@ -248,7 +258,8 @@ def make_event(  # noqa: PLR0917
     event.id = id
     event.make_current = make_current
     event.store_permanently = store_permanently
-    event.is_duplicate = is_duplicate
+    if is_duplicate:
+        event.is_duplicate = True
     event.__class__ = Event
     return event  # type: ignore[no-any-return]
 
@@ -273,8 +284,6 @@ def make_checked_draft(  # noqa: PLR0917
     draft.id = id
     draft.make_current = make_current
     draft.store_permanently = store_permanently
-    draft.is_duplicate = False
-    draft.seq = 0
     return draft  # type: ignore[no-any-return]
 
 

@@ -26,7 +26,8 @@ def telemetry_register_storage() -> StorageType:  # type: ignore[empty-body]
     """
     Register: return a kind of storage.
 
-    Called once per plugin manager. The entry point of the plugin carries the name of the scheme.
+    Called when a storage is opened; so it only tells, and opens nothing. The entry point of the
+    plugin carries the name of the scheme.
     """
 
 

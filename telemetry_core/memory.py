@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
 from telemetry_core.errors import (
+    IdConflictError,
     NoActiveRunError,
     RunActiveError,
     StorageClosedError,
@@ -56,7 +58,7 @@ class MemoryStorage(Storage):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(durable=False, keeps_ephemeral=True)
+        return Capabilities(durable=False, keeps_ephemeral=True, replicates=True)
 
     def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:  # noqa: ARG002
         with self._changed:
@@ -160,6 +162,43 @@ class MemoryStorage(Storage):
             self._check_open()
             return self._last_stored()
 
+    def replicate(self, events: Sequence[Event]) -> None:
+        with self._changed:
+            self._check_open()
+            new = {event.seq: copy_of(event) for event in events if not self._has(event)}
+            active = self.active_run()
+            for event in new.values():
+                if event.run_id is not None and (active is None or active.run_id != event.run_id):
+                    raise NoActiveRunError(event.run_id)
+            stored = [event for event in new.values() if event.store_permanently]
+            for event in stored:
+                if event.run_id is not None:
+                    self._runs[event.run_id] = _counted(self._runs[event.run_id], event)
+            is_behind = bool(stored) and stored[0].seq < self._last_stored()
+            self._events += stored
+            if is_behind:
+                self._events.sort(key=_seq_of)
+            for event in new.values():
+                known = self._current.get(event.type)
+                if event.make_current and (known is None or known.seq < event.seq):
+                    self._current[event.type] = event
+            self._current = {one.type: one for one in sorted(self._current.values(), key=_seq_of)}
+            self._ids.update({event.id: event for event in new.values() if event.id is not None})
+            self._seq = max(self._seq, *new, 0)
+            self._changed.notify_all()
+
+    def _has(self, event: Event) -> bool:
+        """Whether *event* is kept under its seq; raises if another one is."""
+        index = bisect_left(self._events, event.seq, key=_seq_of)
+        known = self._current.get(event.type)
+        if index < len(self._events) and self._events[index].seq == event.seq:
+            known = self._events[index]
+        if known is None or known.seq != event.seq:
+            return False
+        if known != event:
+            raise IdConflictError(event.id or "", event.seq)
+        return True
+
     def flush(self) -> None:
         self._check_open()
 
@@ -180,8 +219,13 @@ class MemoryStorage(Storage):
 
 
 def _counted(run: Run, event: Event) -> Run:
-    first_seq = event.seq if run.first_seq is None else run.first_seq
-    return evolve(run, events=run.events + 1, first_seq=first_seq, last_seq=event.seq)
+    first_seq = event.seq if run.first_seq is None else min(run.first_seq, event.seq)
+    last_seq = event.seq if run.last_seq is None else max(run.last_seq, event.seq)
+    return evolve(run, events=run.events + 1, first_seq=first_seq, last_seq=last_seq)
+
+
+def _seq_of(event: Event) -> int:
+    return event.seq
 
 
 @hookimpl

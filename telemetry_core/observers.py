@@ -6,7 +6,10 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from telemetry_core.events import Event, copy_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     import pluggy
     from pluggy import HookImpl
 
-    from telemetry_core.events import Event
     from telemetry_core.runs import Run
 
 log = logging.getLogger(__name__)
@@ -51,23 +53,25 @@ class Observers:
         for observer in self._of_events:
             for event in events:
                 if not event.is_duplicate:
-                    observer.put(FACTS[0], {"event": event})
+                    observer.put(FACTS[0], event)
 
     def run_started(self, run: Run) -> None:
         """Tell that *run* became the active run."""
         for observer in self._all:
-            observer.put(FACTS[1], {"run": run})
+            observer.put(FACTS[1], run)
 
     def run_stopped(self, run: Run) -> None:
         """Tell that *run* stopped."""
         for observer in self._all:
-            observer.put(FACTS[2], {"run": run})
+            observer.put(FACTS[2], run)
 
     def close(self, timeout: float) -> None:
         """Deliver what is waiting, for at most *timeout* seconds, and stop."""
         deadline = time.monotonic() + timeout
         for observer in self._all:
-            observer.close(deadline)
+            observer.stop()
+        for observer in self._all:
+            observer.join(deadline)
 
 
 class _Observer:
@@ -77,12 +81,11 @@ class _Observer:
         self.implementations = implementations
         self.missed = 0
         self._name = name
-        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._waiting: deque[tuple[str, Event | Run]] = deque()
         self._wake = threading.Semaphore(0)
-        self._closing = False
         self._thread: threading.Thread | None = None
 
-    def put(self, fact: str, values: dict[str, Any]) -> None:
+    def put(self, fact: str, subject: Event | Run) -> None:
         if fact not in self.implementations:
             return
         if len(self._waiting) >= MAX_WAITING:
@@ -95,14 +98,17 @@ class _Observer:
                 target=self._deliver, name=f"telemetry-observer-{self._name}", daemon=True
             )
             self._thread.start()
-        self._waiting.append((fact, values))
+        self._waiting.append((fact, subject))
         self._wake.release()
 
-    def close(self, deadline: float) -> None:
-        self._closing = True
-        if self._thread is None:
-            return
+    def stop(self) -> None:
+        # Each fact wakes the thread once; once more, and it finds nothing and ends.
         self._wake.release()
+
+    def join(self, deadline: float) -> None:
+        # The observer itself may be the one that closes the recorder.
+        if self._thread is None or self._thread is threading.current_thread():
+            return
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             log.warning("observer %s still had %d facts to see", self._name, len(self._waiting))
@@ -111,12 +117,14 @@ class _Observer:
         while True:
             self._wake.acquire()
             if not self._waiting:
-                if self._closing:
-                    return
-                continue
-            fact, values = self._waiting.popleft()
-            implementation = self.implementations[fact]
+                return
+            fact, subject = self._waiting.popleft()
             try:
-                implementation.function(*(values[name] for name in implementation.argnames))
-            except Exception:
+                self._tell(self.implementations[fact], subject)
+            except BaseException:  # the thread must go on to the next fact, whatever this one did
                 log.exception("observer %s failed in %s", self._name, fact)
+
+    def _tell(self, implementation: HookImpl, subject: Event | Run) -> None:
+        # A copy each: what one does to it, the caller and the other observers must not see.
+        own = copy_of(subject) if isinstance(subject, Event) else deepcopy(subject)
+        implementation.function(*(own for _ in implementation.argnames))

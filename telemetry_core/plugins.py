@@ -8,7 +8,7 @@ import os
 import re
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import pluggy
 from attrs import field, frozen
@@ -24,6 +24,7 @@ from telemetry_core.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     import cattrs
 
@@ -85,9 +86,10 @@ class Plugins:
         return self.manager.hook
 
     def load_installed(self) -> None:
-        """Load every installed and allowed plugin that is not loaded yet."""
+        """Load every installed and allowed plugin that was not looked at yet."""
+        seen = {report.name for report in self.reports}
         for entry_point in installed_plugins():
-            if self.manager.has_plugin(entry_point.name):
+            if entry_point.name in seen or self.manager.has_plugin(entry_point.name):
                 continue
             if not is_allowed(entry_point.name):
                 self._report(entry_point, f"not among {ALLOW_VARIABLE}")
@@ -99,18 +101,21 @@ class Plugins:
 
     def load(self, entry_point: EntryPoint) -> None:
         """
-        Load one plugin and check that it implements only hooks that exist.
+        Load one plugin, unless it is loaded, and check that its hooks exist and can be asked.
 
         Raises:
-            PluginLoadError: It cannot be imported, or misspells a hook.
+            PluginLoadError: It cannot be imported, misspells a hook, or fails to register.
         """
+        if self.manager.has_plugin(entry_point.name):
+            return
         try:
             plugin = entry_point.load()
             self.manager.register(plugin, entry_point.name)
             self.manager.check_pending()
-        except (KeyboardInterrupt, SystemExit):
+            self.storage_types()  # now, so that one without its driver fails here and alone
+        except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin may fail in any way
+        except BaseException as error:  # a plugin may fail in any way, and may not end the process
             if self.manager.has_plugin(entry_point.name):
                 self.manager.unregister(name=entry_point.name)
             reason = f"{type(error).__name__}: {error}"
@@ -162,7 +167,7 @@ class Plugins:
         """
         scheme, rest, given = split_url(os.fspath(url))
         kind = self.storage_type(scheme)
-        settings = _settings(kind, rest, {**given, **options}, frozenset(given))
+        settings = _settings(kind, rest, {**given, **options}, given.keys() - options.keys())
         return kind.open(settings)
 
     def _report(self, entry_point: EntryPoint, reason: str | None) -> None:
@@ -199,14 +204,11 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
 def url_path(url: str) -> str:
     """Return the path in *url*: `ndjson:///data/site` and `/data/site` name the same place."""
     match = _SCHEME.match(url)
-    if match is None:
-        return url
-    parts = urlsplit(url)
-    return parts.netloc + parts.path
+    return url if match is None else url[match.end() :].removeprefix("//")
 
 
 def _settings(
-    kind: StorageType, url: str, options: Mapping[str, Any], from_text: frozenset[str]
+    kind: StorageType, url: str, options: Mapping[str, Any], from_text: AbstractSet[str]
 ) -> Any:
     """Return the settings of *kind*; options that came as text are read as what is wanted."""
     from telemetry_core.codec import make_converter, problems_of
@@ -224,7 +226,7 @@ def _settings(
     except Exception as error:  # noqa: BLE001  # cattrs raises groups of whatever went wrong
         problems = problems_of(error)
         raise SettingsError(
-            [Problem(f"{kind.scheme}:{one.path[1:]}", one.message) for one in problems]
+            [Problem(f"{kind.scheme}{one.path[1:]}", one.message) for one in problems]
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
@@ -17,6 +18,7 @@ from telemetry_core.errors import (
     IdConflictError,
     InvalidEventError,
     InvalidRunError,
+    InvalidSelectionError,
     LaggedError,
     NoActiveRunError,
     Problem,
@@ -28,7 +30,7 @@ from telemetry_core.intake import Intake, Rejected, Report
 from telemetry_core.observers import Observers
 from telemetry_core.plugins import Plugins
 from telemetry_core.routing import Router
-from telemetry_core.runs import COMPLETED, FAILED, Run, check_run_id
+from telemetry_core.runs import COMPLETED, FAILED, Run, check_run_id, reason_of
 from telemetry_core.storage import Selection, Snapshot, Storage
 from telemetry_core.validation import Checker
 
@@ -103,13 +105,14 @@ class Recorder:
             strict=strict,
         )
         self._check = self._checker.check
-        self._router = Router(site_types)
+        self._router = Router((site_types,) if isinstance(site_types, str) else site_types)
         self._router.set_active_run(storage.active_run())
         self._observers = Observers(plugins.manager)
         self._prepare = plugins.hook.telemetry_prepare_event.get_hookimpls()
         self._intake = Intake(self._checker, self._prepared if self._prepare else None)
         self._ephemeral: dict[str, Event] | None = None if capabilities.keeps_ephemeral else {}
-        self._closing = threading.Lock()
+        self._remembering = threading.Lock()
+        self._closing = threading.RLock()
         self._closed = threading.Event()
         commit = GroupCommit if capabilities.costly_commit else DirectCommit
         self._commit: Commit = commit(storage, self._router, self._observers, clock)
@@ -167,10 +170,11 @@ class Recorder:
                 stream=stream,
                 id=id,
             )
-            return self.record_many((draft,), durable=durable)[0]
-        checked = self._check(type, data, ts, meta, make_current, store_permanently, stream, id)
+            checked = self._checker.check_draft(self._prepared(draft))
+        else:
+            checked = self._check(type, data, ts, meta, make_current, store_permanently, stream, id)
         event = self._commit.append_one(checked, durable)
-        if not store_permanently:
+        if not event.store_permanently:
             self._remember_ephemeral((event,))
         return event
 
@@ -230,19 +234,22 @@ class Recorder:
 
     def current(self) -> Snapshot:
         """
-        Return the latest event of each type, as a mapping by type.
+        Return the latest event of each type, as a mapping by type, in order of seq.
 
         `as_of_seq` of it is a cursor: `follow(after=snapshot.as_of_seq)` goes on from there.
         """
-        snapshot = self._storage.current()
         if not self._ephemeral:
-            return snapshot
+            return self._storage.current()
+        # Looked at before the storage, so that the answer has all that came before what it has.
+        ephemeral = list(self._ephemeral.values())
+        snapshot = self._storage.current()
         events = dict(snapshot.events)
-        for type_, event in list(self._ephemeral.items()):
-            if type_ not in events or events[type_].seq < event.seq:
-                events[type_] = copy_of(event)
-        as_of_seq = max(snapshot.as_of_seq, *(event.seq for event in events.values()))
-        return Snapshot(as_of_seq, events)
+        for event in ephemeral:
+            if event.type not in events or events[event.type].seq < event.seq:
+                events[event.type] = copy_of(event)
+        latest = sorted(events.values(), key=lambda event: event.seq)
+        as_of_seq = max(snapshot.as_of_seq, latest[-1].seq)
+        return Snapshot(as_of_seq, {event.type: event for event in latest})
 
     def history(self, **selection: Any) -> Iterator[Event]:
         """
@@ -263,17 +270,23 @@ class Recorder:
         Yield stored events as they come, without a hole, from the seq *after* on, for ever.
 
         Without *after* it begins with what is recorded from now on. It ends when the recorder is
-        closed. *selection* narrows it as for `history`.
+        closed, or after as many events as `limit` says. *selection* narrows it as for `history`.
 
         A slow follower misses nothing, it only falls behind. It is told when what it had yet to
         see was removed to make room, or when it is more than *max_lag* seqs behind.
 
         Raises:
-            InvalidSelectionError: The selection cannot be asked for.
+            InvalidSelectionError: The selection cannot be asked for; `last` cannot, because what
+                goes on for ever has no end to count from.
             LaggedError: See above; its `after` is where to go on.
         """
+        chosen = Selection(**selection)
+        if chosen.last is not None:
+            problem = Problem("$.last", "a follower has no end to count from; give after")
+            raise InvalidSelectionError([problem])
         start = self._storage.wait(0, 0) if after is None else after
-        return self._follow(evolve(Selection(**selection), after=start), max_lag)
+        followed = self._follow(evolve(chosen, after=start, limit=None), max_lag)
+        return followed if chosen.limit is None else itertools.islice(followed, chosen.limit)
 
     def _follow(self, selection: Selection, max_lag: int | None) -> Iterator[Event]:
         cursor = selection.after
@@ -349,7 +362,7 @@ class Recorder:
 
         Raises:
             NoActiveRunError: No run is active, or another one.
-            InvalidRunError: *status* is none a stopped run can have.
+            InvalidRunError: *status* is none a stopped run can have, or *reason* cannot be kept.
             StorageError: The storage did not keep it.
         """
 
@@ -387,7 +400,7 @@ class Recorder:
         try:
             yield run
         except BaseException as error:
-            status, reason = FAILED, f"{type(error).__name__}: {error}"
+            status, reason = FAILED, reason_of(error)
             raise
         finally:
             try:
@@ -425,14 +438,21 @@ class Recorder:
         self._commit.flush()
 
     def close(self) -> None:
-        """Tell the observers what is waiting, close the storage and let go. Twice is fine."""
+        """
+        Close the storage, tell the observers what is waiting, and let go. Twice is fine.
+
+        Raises:
+            StorageError: What was recorded last may not survive a power cut. It is closed.
+        """
         with self._closing:
             if self._closed.is_set():
                 return
             self._closed.set()
-            self._commit.call(self._storage.close)
-            self._commit.close()
-            self._observers.close(_OBSERVERS_CLOSE_S)
+            try:
+                self._commit.call(self._storage.close)
+            finally:
+                self._commit.close()
+                self._observers.close(_OBSERVERS_CLOSE_S)
 
     def _prepared(self, draft: Draft) -> Draft:
         for implementation in reversed(self._prepare):
@@ -442,23 +462,29 @@ class Recorder:
 
     def _check_run_meta(self, meta: Mapping[str, Any] | None) -> dict[str, Any]:
         try:
-            return self._checker.check_meta(meta or {})
+            return self._checker.check_meta({} if meta is None else meta)
         except InvalidEventError as error:
             raise InvalidRunError(error.problems) from None
 
     def _remember_ephemeral(self, events: Iterable[Event]) -> None:
         if self._ephemeral is None:
             return
-        for event in events:
-            if event.store_permanently or not event.make_current or event.is_duplicate:
-                continue
-            known = self._ephemeral.get(event.type)
-            if known is None or known.seq < event.seq:
-                self._ephemeral[event.type] = event
+        # Two threads may come here in another order than their events were numbered in.
+        with self._remembering:
+            for event in events:
+                if event.store_permanently or not event.make_current:
+                    continue
+                known = self._ephemeral.get(event.type)
+                if known is None or known.seq < event.seq:
+                    self._ephemeral[event.type] = event
 
     def _abandon(self) -> None:
-        """In a forked child: the lock, the threads and the files are the parent's."""
-        self._commit = _AbandonedCommit(type(self._storage).__name__)
+        """In a forked child: the locks, the threads and the storage are the parent's."""
+        self._storage = _ParentsStorage(self._storage)
+        self._commit = DirectCommit(self._storage, self._router, self._observers, self._clock)
+        self._closing = threading.RLock()
+        self._closed = threading.Event()
+        self._closed.set()
 
     def __enter__(self) -> Self:
         return self
@@ -472,23 +498,17 @@ class Recorder:
         self.close()
 
 
-class _AbandonedCommit:
-    """What a forked child finds in place of its parent's commit."""
+class _ParentsStorage(Storage):
+    """What a forked child finds in place of its parent's storage: closed, for all it may do."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, storage: Storage) -> None:
+        # Held, because letting go of it could end a connection that the parent uses.
+        self._storage = storage
 
-    def append(self, batch: Any, *, durable: bool) -> list[Event]:  # noqa: ARG002
-        raise StorageClosedError(self._place)
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise StorageClosedError(type(self._storage).__name__)
 
-    def append_one(self, draft: Any, durable: bool) -> Event:  # noqa: ARG002, FBT001
-        raise StorageClosedError(self._place)
-
-    def call(self, action: Any) -> Any:  # noqa: ARG002
-        raise StorageClosedError(self._place)
-
-    def flush(self) -> None:
-        raise StorageClosedError(self._place)
+    append = read = start_run = finish_run = runs = _refuse
 
     def close(self) -> None:
         """Nothing is ours to close."""

@@ -53,11 +53,15 @@ class Run:
         Return this run as it is after it stopped at the time *at*.
 
         Raises:
-            InvalidRunError: *status* is none a stopped run can have.
+            InvalidRunError: *status* is none a stopped run can have, or *reason* is no text that
+                every storage can keep.
         """
         if status not in STATUSES[1:]:
             message = f"{status!r} is not one of {', '.join(STATUSES[1:])}"
             raise InvalidRunError([Problem("$.status", message)])
+        if reason is not None and not _is_keepable(reason):
+            message = f"{reason!r:.100} is no reason: text in UTF-8 without NUL is"
+            raise InvalidRunError([Problem("$.reason", message)])
         return evolve(self, stopped_at=at, status=status, reason=reason)
 
 
@@ -79,6 +83,23 @@ def check_run_id(run_id: object) -> str:
         message = f"{run_id!r} is reserved; choose a name that is no site file and no device"
         raise InvalidRunError([Problem("$.run_id", message)])
     return run_id
+
+
+def reason_of(error: BaseException) -> str:
+    """Return *error* as a reason that every storage can keep."""
+    # The name of a file in an error may be no UTF-8; that must not hide the error.
+    text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    return text.replace("\0", "\\x00")
+
+
+def _is_keepable(text: object) -> bool:
+    if not isinstance(text, str) or "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def resumed(before: Run | None, run: Run) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -37,20 +37,24 @@ class Capabilities:
     `durable`: what was appended survives the end of the process. `costly_commit`: an append waits
     for a disk or a network, so the recorder groups what is waiting into one. `shared_writers`:
     several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
-    the history, so that the recorder need not. `replicated`: another machine has what was
-    acknowledged. `max_event_bytes`: the largest event as JSON text.
+    the history, so that the recorder need not. `replicates`: it takes events with the seqs that
+    another storage gave them. `replicated`: another machine has what was acknowledged.
+    `max_event_bytes`: the largest event as JSON text.
     """
 
     durable: bool = True
     costly_commit: bool = False
     shared_writers: bool = False
     keeps_ephemeral: bool = False
+    replicates: bool = False
     replicated: bool = False
     max_event_bytes: int = 256 * 1024
 
 
-def _types(types: str | Sequence[str]) -> tuple[str, ...]:
-    return (types,) if isinstance(types, str) else tuple(types)
+def _types(types: str | Iterable[str]) -> tuple[str, ...]:
+    given: Any = types
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    return (given,) if is_one else tuple(given)
 
 
 @frozen(kw_only=True)
@@ -79,26 +83,15 @@ class Selection:
     until_ns: int | None = field(init=False, repr=False, eq=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        problems = []
+        problems = [*_wrong_values(self), *_wrong_together(self)]
         for name in ("since", "until"):
             when = getattr(self, name)
             try:
                 ns = None if when is None else instant_ns(when)
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 problems.append(Problem(f"$.{name}", str(error)))
             else:
                 object.__setattr__(self, f"{name}_ns", ns)
-        for name in ("after", "limit", "last"):
-            number = getattr(self, name)
-            if number is not None and (type(number) is not int or number < 0):
-                problems.append(Problem(f"$.{name}", f"{number!r} is no whole number from 0 on"))
-        if self.stream not in (None, "site"):
-            message = f"{self.stream!r} is no stream; use 'site', or run=ID for a run's stream"
-            problems.append(Problem("$.stream", message))
-        if self.run is not None and self.stream is not None:
-            problems.append(Problem("$.run", "give either stream or run, not both"))
-        if self.limit is not None and self.last is not None:
-            problems.append(Problem("$.last", "give either limit or last, not both"))
         if problems:
             raise InvalidSelectionError(problems)
 
@@ -121,6 +114,28 @@ class Selection:
         if self.run is not None:
             return event.run_id == self.run
         return self.stream is None or event.run_id is None
+
+
+def _wrong_values(selection: Selection) -> Iterator[Problem]:
+    for name in ("after", "limit", "last"):
+        number = getattr(selection, name)
+        if number is not None and (type(number) is not int or number < 0):
+            yield Problem(f"$.{name}", f"{number!r} is no whole number from 0 on")
+    for type_ in selection.types:
+        if not isinstance(type_, str):
+            yield Problem("$.types", f"{type_!r:.100} is no type; give text")
+    if not isinstance(selection.run, str | None):
+        yield Problem("$.run", f"{selection.run!r:.100} is no run id; give text")
+    if selection.stream not in (None, "site"):
+        message = f"{selection.stream!r} is no stream; use 'site', or run=ID for a run's stream"
+        yield Problem("$.stream", message)
+
+
+def _wrong_together(selection: Selection) -> Iterator[Problem]:
+    if selection.run is not None and selection.stream is not None:
+        yield Problem("$.run", "give either stream or run, not both")
+    if selection.limit is not None and selection.last is not None:
+        yield Problem("$.last", "give either limit or last, not both")
 
 
 EVERYTHING = Selection()
@@ -188,6 +203,17 @@ class Storage(ABC):
             StorageClosedError: It was closed before.
             OutcomeUnknownError: Nobody can say whether the batch was kept.
         """
+
+    def append_one(self, draft: CheckedDraft, recorded_ns: int) -> Event:
+        """
+        Keep one draft as `append` keeps a batch, and return its event.
+
+        For a storage that does this often enough for a list around it to matter.
+
+        Raises:
+            StorageError: As for `append`.
+        """
+        return self.append((draft,), recorded_ns)[0]
 
     @abstractmethod
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
@@ -303,11 +329,18 @@ class Storage(ABC):
 
     def replicate(self, events: Sequence[Event]) -> None:
         """
-        Keep *events* under the seqs they carry; those kept before are passed over.
+        Keep *events* under the seqs they carry, all or none; those kept before are passed over.
+
+        They are in ascending seq. Each goes to the stream it belongs to; its run is active, as for
+        `append`. An event is made current as its writer asked, unless one of a higher seq is; one
+        with `store_permanently` false does only that. Numbers given later are above all of them.
+        A call without events tells whether this storage can replicate.
 
         Raises:
             UnsupportedError: This storage gives its own numbers only.
             IdConflictError: A seq is taken by another event.
+            NoActiveRunError: An event belongs to a run that is not active.
+            StorageError: As for `append`.
         """
         raise UnsupportedError(type(self).__name__, "take events with given seqs")
 
@@ -337,7 +370,16 @@ def duplicate_of(draft: CheckedDraft, event: Event) -> Event:
 
 
 def _is_same_json(one: bytes, other: bytes) -> bool:
-    return one == other or orjson.loads(one) == orjson.loads(other)
+    return one == other or _is_same(orjson.loads(one), orjson.loads(other))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are one in JSON: to Python 1 equals True, to JSON it does not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def run_id_after(run_ids: Iterator[str] | Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import reprlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from telemetry_core.clock import parse_ts, ts_of
-from telemetry_core.codec import MAX_DEPTH
+from telemetry_core.codec import MAX_DEPTH, read_json
 from telemetry_core.errors import InvalidEventError, Problem
 from telemetry_core.events import EMPTY_META, CheckedDraft, blank_draft
 
@@ -22,8 +24,20 @@ if TYPE_CHECKING:
 MAX_NAME = 128
 _KNOWN_TYPES_KEPT = 10_000
 _DEEP = 2 * MAX_DEPTH
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MILLIS = frozenset(f"{ms:03d}" for ms in range(1000))
 _dumps = orjson.dumps
+
+
+class _Types(dict[str, str]):
+    """The types seen, as plain strings also where they came as members of a `StrEnum`."""
+
+    def __missing__(self, type: str) -> str:  # noqa: A002
+        _check_name(type, "type")
+        plain = str.__str__(type)
+        if len(self) < _KNOWN_TYPES_KEPT:
+            self[plain] = plain
+        return plain
 
 
 class Checker:
@@ -42,7 +56,7 @@ class Checker:
         self._max_event_bytes = max_event_bytes
         self._unstructure = converter.unstructure
         self._default = self._to_plain
-        self._types: set[str] = set()
+        self._types = _Types()
         self._second = ""
 
     def check_draft(self, draft: Draft) -> CheckedDraft:
@@ -75,26 +89,32 @@ class Checker:
         Raises:
             InvalidEventError: It cannot be kept.
         """
-        if type.__class__ is not str or type not in self._types:
-            self._check_type(type)
+        try:
+            name = self._types[type]
+        except TypeError:  # it cannot even be looked up
+            raise _not_a_name(type, "type") from None
         try:
             data_json = _dumps(data, self._default)
         except TypeError as error:
             data_json = self._encode_odd(data, "$.data", error)
         size = len(data_json)
+        nulled = 0
         if (
             size > self._max_event_bytes
             # A text of fewer bytes cannot nest too deep: each level takes two.
             or (size > _DEEP and _nests(data_json))
             or data_json.rfind(b"null") >= 0  # from the end: measured twice as quick as `in`
+            or data_json.find(b"\\") >= 0
         ):
-            self._look_closer(data, data_json, "$.data")
+            nulled = self._look_closer(data, data_json, "$.data")
         draft: Any = blank_draft(CheckedDraft)
-        draft.type = type
+        draft.type = name
         draft._data_json = data_json  # noqa: SLF001
-        draft._meta_json = (  # noqa: SLF001
-            EMPTY_META if meta is None else self._meta_json(meta, size)
-        )
+        if meta is None:
+            draft._meta_json = EMPTY_META  # noqa: SLF001
+        else:
+            draft._meta_json, more = self._meta_json(meta, size)  # noqa: SLF001
+            nulled += more
         draft.ts = ts if ts is None else self._check_ts(ts)
         draft._to_site = stream is not None  # noqa: SLF001
         if stream is not None and stream != "site":
@@ -102,13 +122,13 @@ class Checker:
         if id is not None:
             _check_name(id, "id")
         draft.id = id
-        draft.is_duplicate = False
-        draft.seq = 0
         if make_current is not True or store_permanently is not True:
             _check_flag(make_current, "make_current")
             _check_flag(store_permanently, "store_permanently")
         draft.make_current = make_current
         draft.store_permanently = store_permanently
+        if nulled:
+            self.nulled += nulled
         return draft  # type: ignore[no-any-return]
 
     def encode(self, value: Any, path: str) -> bytes:
@@ -118,22 +138,28 @@ class Checker:
         Raises:
             InvalidEventError: It has none; the problem's path begins with *path*.
         """
-        try:
-            text = orjson.dumps(value, self._default)
-        except TypeError as error:
-            text = self._encode_odd(value, path, error)
-        self._look_closer(value, text, path)
+        text, nulled = self._encode(value, path)
+        self.nulled += nulled
         return text
 
-    def _look_closer(self, value: Any, text: bytes, path: str) -> None:
-        """Refuse what is too large or too deep, and count the numbers that became null."""
+    def _encode(self, value: Any, path: str) -> tuple[bytes, int]:
+        """Return *value* as JSON text, and how many numbers in it became null."""
+        try:
+            text = _dumps(value, self._default)
+        except TypeError as error:
+            text = self._encode_odd(value, path, error)
+        return text, self._look_closer(value, text, path)
+
+    def _look_closer(self, value: Any, text: bytes, path: str) -> int:
+        """Refuse what not every storage could keep; return how many numbers became null."""
         size = len(text)
         if size > self._max_event_bytes:
             raise _invalid(path, f"{size} bytes of JSON; at most {self._max_event_bytes} are kept")
         if _nests(text):
             _check_depth(orjson.loads(text), path)
-        if b"null" in text:
-            self._count_nulled(value, path)
+        if _NUL.search(text):
+            raise _invalid(path, "the character NUL stands in it, which not every storage keeps")
+        return self._count_nulled(value, path) if b"null" in text else 0
 
     def _to_plain(self, value: Any) -> Any:
         plain = self._unstructure(value)
@@ -147,19 +173,17 @@ class Checker:
             text = orjson.dumps(value, self._default, orjson.OPT_NON_STR_KEYS)
         except TypeError:
             raise _find_problem(value, path, self._default, error) from None
-        _check_keys(value, path)
+        try:
+            read_json(text)
+        except InvalidEventError:
+            raise _invalid(path, "two keys are the same as JSON text") from None
         return text
 
-    def _count_nulled(self, value: Any, path: str) -> None:
+    def _count_nulled(self, value: Any, path: str) -> int:
         found = _not_finite(value, path, self._default)
         if found and self._strict:
             raise _invalid(found[0], "NaN and infinities are not JSON; use None")
-        self.nulled += len(found)
-
-    def _check_type(self, type: str) -> None:  # noqa: A002
-        _check_name(type, "type")
-        if len(self._types) < _KNOWN_TYPES_KEPT:
-            self._types.add(type)
+        return len(found)
 
     def _check_ts(self, ts: str | datetime) -> str:
         # Times come in one form and one after the other: that of a second looked at before, with
@@ -182,24 +206,28 @@ class Checker:
         Raises:
             InvalidEventError: It is not.
         """
-        return orjson.loads(self._encode_meta(meta))  # type: ignore[no-any-return]
+        text, nulled = self._encode_meta(meta)
+        self.nulled += nulled
+        return orjson.loads(text)  # type: ignore[no-any-return]
 
-    def _encode_meta(self, meta: Mapping[str, Any]) -> bytes:
+    def _encode_meta(self, meta: Mapping[str, Any]) -> tuple[bytes, int]:
         if not isinstance(meta, Mapping):
             raise _invalid("$.meta", f"must be an object, not {meta!r:.100}")
-        return self.encode(dict(meta), "$.meta")
+        return self._encode(dict(meta), "$.meta")
 
-    def _meta_json(self, meta: Mapping[str, Any], data_bytes: int) -> bytes:
-        """Return *meta* as JSON text, if there is room for it beside the data."""
-        text = self._encode_meta(meta)
+    def _meta_json(self, meta: Mapping[str, Any], data_bytes: int) -> tuple[bytes, int]:
+        """Return *meta* as JSON text, if there is room for it beside the data, and the nulled."""
+        text, nulled = self._encode_meta(meta)
+        if text == EMPTY_META:
+            return EMPTY_META, nulled
         if data_bytes + len(text) > self._max_event_bytes:
             raise _invalid("$", f"data and meta exceed {self._max_event_bytes} bytes of JSON")
         if b'"run_id"' not in text:
-            return text
+            return text, nulled
         # The run's id is ours to say: a writer's own would let an event pretend to belong to a run.
         kept = orjson.loads(text)
         kept.pop("run_id", None)
-        return orjson.dumps(kept)
+        return orjson.dumps(kept), nulled
 
 
 def _nests(text: bytes) -> bool:
@@ -215,8 +243,12 @@ def _invalid(path: str, message: str) -> InvalidEventError:
 
 def _check_name(name: object, field: str) -> None:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
-        message = f"{name!r:.200} is no {field}: 1-{MAX_NAME} printable characters are"
-        raise _invalid(f"$.{field}", message)
+        raise _not_a_name(name, field)
+
+
+def _not_a_name(name: object, field: str) -> InvalidEventError:
+    message = f"{name!r:.200} is no {field}: 1-{MAX_NAME} printable characters are"
+    return _invalid(f"$.{field}", message)
 
 
 def _check_flag(flag: object, field: str) -> None:
@@ -250,18 +282,6 @@ def _check_depth(value: Any, path: str) -> None:
         if not containers:
             return
     raise _invalid(path, f"nested deeper than {MAX_DEPTH} levels")
-
-
-def _check_keys(value: Any, path: str) -> None:
-    """Refuse mappings with two keys that are one as JSON text, such as `1` and `"1"`."""
-    if isinstance(value, Mapping):
-        if len({str(key) for key in value}) != len(value):
-            raise _invalid(path, "two keys are the same as JSON text")
-        for key, child in value.items():
-            _check_keys(child, f"{path}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for index, child in enumerate(value):
-            _check_keys(child, f"{path}[{index}]")
 
 
 def _not_finite(value: Any, path: str, default: Callable[[Any], Any]) -> list[str]:
@@ -300,5 +320,6 @@ def _find_problem(
                 return _find_problem(child, name, default, inner)
     except RecursionError:
         pass
-    reason = str(error) or f"no JSON for {type(value).__name__}"
-    return _invalid(path, f"{reason}; got {type(value).__name__} {value!r:.80}")
+    # A converter's own message is the cause of what orjson says of it.
+    reason = str(error.__cause__ or "") or str(error) or f"no JSON for {type(value).__name__}"
+    return _invalid(path, f"{reason}; got {type(value).__name__} {reprlib.repr(value):.80}")

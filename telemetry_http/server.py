@@ -43,13 +43,27 @@ def run_service(
         AddressInUseError: Something listens there.
         OSError: The address cannot be used.
     """
-    listening = bind(host, port)
+    with bind(host, port) as listening:
+        serve_on(listening, service, host=host, on_ready=on_ready, access_log=access_log)
+
+
+def serve_on(
+    listening: socket.socket,
+    service: TelemetryService,
+    *,
+    host: str,
+    on_ready: Callable[[str], None] | None = None,
+    access_log: bool = False,
+) -> None:
+    """
+    Serve *service* as `run_service` does, on what `bind` returned for *host*, and leave it open.
+
+    The port stays taken until *listening* is closed. Whoever closes it after the service lets
+    others see when the service has ended.
+    """
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    try:
-        asyncio.run(_serve(service, listening, url, on_ready, access_log=access_log))
-    finally:
-        listening.close()
+    asyncio.run(_serve(service, listening, url, on_ready, access_log=access_log))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -104,7 +118,9 @@ async def _serve(
         # what the first one began.
         loop.add_signal_handler(number, stopping.set)
     config = _config(access_log=access_log)
-    config.create_sockets = lambda: Sockets([], [listening], [])  # type: ignore[method-assign]
+    # A copy, because hypercorn closes what it listens on when it begins to end.
+    copy = listening.dup()
+    config.create_sockets = lambda: Sockets([], [copy], [])  # type: ignore[method-assign]
     app: ASGIApp = create_app(service)
     serving = asyncio.create_task(
         serve(app, config, shutdown_trigger=stopping.wait, mode="asgi")  # type: ignore[arg-type]
@@ -132,10 +148,21 @@ async def _end(serving: asyncio.Task[None]) -> None:
 
 def _config(*, access_log: bool) -> Config:
     config = Config()
-    config.accesslog = "-" if access_log else None
+    config.accesslog = _access_logger() if access_log else None
     config.errorlog = None
     config.include_server_header = False
     config.graceful_timeout = _GRACE_S
     config.shutdown_timeout = _GRACE_S
     config.keep_alive_timeout = 75
     return config
+
+
+def _access_logger() -> logging.Logger:
+    """Return what writes a line for each request to stderr; hypercorn's own writes to stdout."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("telemetry_http.access")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return logger

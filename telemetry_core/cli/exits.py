@@ -6,6 +6,8 @@ from typing import Final
 
 import click
 
+from telemetry_core.cli.output import printable
+from telemetry_core.cli.registered import UnknownCollectorError
 from telemetry_core.errors import (
     NoActiveRunError,
     SettingsError,
@@ -23,7 +25,7 @@ IN_USE: Final = 5
 INTERRUPTED: Final = 130
 
 _CODES: Final = (
-    ((UnknownStorageError, SettingsError), USAGE),
+    ((UnknownStorageError, UnknownCollectorError, SettingsError), USAGE),
     ((UnknownRunError, NoActiveRunError), NOT_FOUND),
     ((StorageInUseError,), IN_USE),
     ((ConnectionError,), UNREACHABLE),
@@ -37,7 +39,7 @@ class CommandError(click.ClickException):
     exit_code: int  # type: ignore[misc] # click has one for the class, we have one for each error
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.exit_code = exit_code
 
 

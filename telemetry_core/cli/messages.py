@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from telemetry_core.cli.output import printable
+
 _VERBOSE: Final = "telemetry.verbose"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -30,11 +32,14 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         record.levelname = record.levelname.lower()
-        if self.shows_traceback or not record.exc_info:
+        if self.shows_traceback:
             return super().format(record)
-        kind, error, _ = record.exc_info
         plain = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
-        return f"{super().format(plain)}: {kind.__name__ if kind else ''}: {error}"
+        message = super().format(plain)
+        if record.exc_info:
+            kind, error, _ = record.exc_info
+            message += f": {kind.__name__ if kind else ''}: {error}"
+        return printable(message)
 
 
 _handler = _ToStderr()

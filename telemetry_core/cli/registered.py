@@ -43,7 +43,7 @@ def call_each(plugins: Plugins, hook: str, **values: Any) -> list[Any]:
         arguments = [values[name] for name in implementation.argnames]
         try:
             answers.append(implementation.function(*arguments))
-        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way
             _report(plugins, implementation, f"{hook}: {type(error).__name__}: {error}")
     return [answer for answer in answers if answer is not None]
 

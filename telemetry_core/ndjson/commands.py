@@ -51,6 +51,8 @@ def _print(report: Report) -> None:
     )
     for one in report.damage:
         say(f"damaged: {one.file}, offset {one.offset}, {one.bytes} bytes: {one.reason}")
+    for one in report.disorder:
+        say(f"out of order: {one.file}, offset {one.offset}: {one.reason}")
     for seq in report.repeated:
         say(f"repeated: seq {seq} stands in more than one line")
     for place in report.unreadable_runs:

@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 BLOCK: Final = 64 * 1024
 """A block is about so many bytes of whole lines."""
 
-_ENTRY = struct.Struct("<QQqqI4x")
-_CHECKED = _ENTRY.size - 8
+_ENTRY = struct.Struct("<QQqqII")
+_CHECKED = _ENTRY.size - 4
+_TAIL = 4096
 _LINE = re.compile(
     rb'^\{"seq":(\d+),"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d*Z"', re.MULTILINE
 )
@@ -36,12 +37,17 @@ _INDEXES_KEPT = 64
 
 
 class Block(NamedTuple):
-    """Whole lines up to the offset `end`: their highest seq, their earliest and latest ts."""
+    """
+    Whole lines up to the offset `end`: their highest seq, their earliest and latest ts.
+
+    `tail` is a checksum of the last bytes of them, by which another file is told from this one.
+    """
 
     end: int
     last_seq: int
     min_ms: int
     max_ms: int
+    tail: int
 
 
 class Index:
@@ -121,7 +127,7 @@ class Index:
         """
         found: list[Span] = []
         begin = 0
-        for end, _, min_ms, max_ms in self.blocks:
+        for end, _, min_ms, max_ms, _ in self.blocks:
             if (
                 end > start
                 and (since_ms is None or max_ms >= since_ms)
@@ -145,8 +151,8 @@ class Index:
         whole = len(kept) - len(kept) % _ENTRY.size
         for at, entry in enumerate(_ENTRY.iter_unpack(kept[:whole])):
             begin = at * _ENTRY.size
-            block = Block(*entry[:4])
-            is_right = zlib.crc32(kept[begin : begin + _CHECKED]) == entry[4]
+            block = Block(*entry[:-1])
+            is_right = zlib.crc32(kept[begin : begin + _CHECKED]) == entry[-1]
             if not is_right or not self.end < block.end <= size:
                 log.warning("the index %s is made again from block %d on", self._kept_in, at)
                 break
@@ -157,14 +163,15 @@ class Index:
             self.blocks, self._saved = [], 0
 
     def fits(self, size: int) -> bool:
-        """Whether the file, which has *size* bytes, may be the one that this was made of."""
+        """Whether the file, which has *size* bytes, is the one that this was made of."""
         if not self.blocks:
             return True
-        if self.end > size:
+        last = self.blocks[-1]
+        if last.end > size:
             return False
         with self.path.open("rb", buffering=0) as file:
-            file.seek(self.end - 1)
-            return file.read(1) == b"\n"
+            file.seek(max(0, last.end - _TAIL))
+            return zlib.crc32(file.read(min(_TAIL, last.end))) == last.tail
 
 
 class Span(NamedTuple):
@@ -206,7 +213,7 @@ class Indexes:
 
 def _packed(block: Block) -> bytes:
     facts = _ENTRY.pack(*block, 0)[:_CHECKED]
-    return facts + struct.pack("<I4x", zlib.crc32(facts))
+    return facts + struct.pack("<I", zlib.crc32(facts))
 
 
 def _block_of(lines: bytes, start: int, before: list[Block]) -> Block:
@@ -218,12 +225,12 @@ def _block_of(lines: bytes, start: int, before: list[Block]) -> Block:
         # Canonical times are all of one form, so their texts compare as the times do.
         times = [ts for _, ts in heads]
         span = (_ms(min(times)), _ms(max(times)))
-        last_seq = int(heads[-1][0])
+        last_seq = max(int(seq) for seq, _ in heads)
     except ValueError:
         last_seq, span = _look_at_each(lines)
     if before:
         last_seq = max(last_seq, before[-1].last_seq)
-    return Block(start + len(lines), last_seq, *span)
+    return Block(start + len(lines), last_seq, *span, zlib.crc32(lines[-_TAIL:]))
 
 
 def _look_at_each(lines: bytes) -> tuple[int, tuple[int, int]]:

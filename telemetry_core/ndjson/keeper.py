@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from telemetry_core.errors import StorageError
@@ -52,20 +53,26 @@ class Keeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        self._to_index.extend(self._unindexed())
+        self._do(self._find_unindexed)
         due = time.monotonic()
         while True:
             due = max(due + self._interval_s, time.monotonic())
             if self._stop.wait(due - time.monotonic()):
                 return
             for duty in (self._sync, self._checkpoint, self._index, self._retain):
-                try:
-                    duty()
-                except (StorageError, OSError) as error:
-                    # A failed sync has closed the log already; the rest can wait for room.
-                    log.warning("looking after %s failed: %s", self._writer.layout.site_dir, error)
+                self._do(duty)
                 if self._writer.failure is not None:
                     return
+
+    def _do(self, duty: Callable[[], None]) -> None:
+        try:
+            duty()
+        except (StorageError, OSError) as error:
+            # A failed sync has closed the log already; the rest can wait for room.
+            log.warning("looking after %s failed: %s", self._writer.layout.site_dir, error)
+        except Exception:
+            # A mistake of ours must not end the thread: nothing would be synced any more.
+            log.exception("looking after %s failed", self._writer.layout.site_dir)
 
     def _sync(self) -> None:
         self._writer.check_lock()
@@ -96,22 +103,22 @@ class Keeper:
         """Index a part of one file that was closed without a whole index."""
         if not self._to_index:
             return
-        path = self._to_index[0]
+        path = self._to_index.popleft()
         try:
             index = self._indexes.of(path, most_bytes=_INDEXED_AT_ONCE)
             is_whole = index.is_whole(path.stat().st_size)
             index.save(index.end)
         except FileNotFoundError:
             is_whole = True
-        if is_whole:
-            self._to_index.popleft()
+        if not is_whole:
+            self._to_index.appendleft(path)
 
-    def _unindexed(self) -> list[Path]:
-        """Return the files of which no index was kept, the newest first."""
+    def _find_unindexed(self) -> None:
+        """Index in time the files of which no index was kept, the newest first."""
         layout = self._writer.layout
         paths = [path for _, path in layout.site_files()]
         paths += [directory / RUN_LINES for directory in layout.run_directories()]
-        return [path for path in reversed(paths) if not layout.index_of(path).exists()]
+        self._to_index.extend(one for one in reversed(paths) if not layout.index_of(one).exists())
 
     def _retain(self) -> None:
         if time.monotonic() >= self._retention_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -20,7 +21,8 @@ RUN_FACTS = "run.json"
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 
-_SITE_FILE = re.compile(r"site_(\d{8})\.ndjson")
+_SITE_FILE = re.compile(r"site_([12][0-9]{7})\.ndjson")
+_YEARS = range(1678, 2262)  # as those of a ts
 _MAX_DEPTH = 8
 
 
@@ -46,7 +48,7 @@ class Layout:
         found = []
         for entry in _entries(self.site_dir):
             match = _SITE_FILE.fullmatch(entry.name)
-            if match and entry.is_file(follow_symlinks=False):
+            if match and _is_day(match[1]) and entry.is_file(follow_symlinks=False):
                 found.append((match[1], Path(entry.path)))
         return sorted(found)
 
@@ -127,11 +129,15 @@ def write_whole(path: Path, content: bytes) -> None:
         FILE_MODE,
     )
     try:
-        write_all(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.replace(path)
+        try:
+            write_all(fd, content)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 
@@ -140,6 +146,13 @@ def write_all(fd: int, content: bytes) -> None:
     written = os.write(fd, content)
     while written < len(content):
         written += os.write(fd, memoryview(content)[written:])
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).year in _YEARS
+    except ValueError:
+        return False
 
 
 def _refused(directory: str, why: str) -> InvalidRunError:

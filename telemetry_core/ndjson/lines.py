@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import orjson
 
-from telemetry_core.events import Event, _BlankEvent, make_event
+from telemetry_core.events import EMPTY_META, Event, _BlankEvent, make_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,22 +22,31 @@ PIECE: Final = 128 * 1024
 _KNOWN_TYPES_KEPT = 10_000
 
 
+class _TypeTexts(dict[str, bytes]):
+    """The names of types as JSON text, each encoded once."""
+
+    def __missing__(self, name: str) -> bytes:
+        text = orjson.dumps(name)
+        if len(self) < _KNOWN_TYPES_KEPT:
+            self[name] = text
+        return text
+
+
 class LineEncoder:
-    """Makes the line of an event; the names of types are encoded once."""
+    """Makes the line of an event."""
 
     __slots__ = ("_types",)
 
     def __init__(self) -> None:
-        self._types: dict[str, bytes] = {}
+        self._types = _TypeTexts()
 
-    def __call__(self, event: Any, seq: int) -> bytes:
+    def line_of(self, event: Any, seq: int) -> bytes:
         """Return *event*, or a checked draft, under *seq* as it stands in a file."""
-        type_json = self._types.get(event.type) or self._encode_type(event.type)
         if event.id is None and event.make_current:
             return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b}\n' % (
                 seq,
                 event.ts.encode(),
-                type_json,
+                self._types[event.type],
                 event._data_json,  # noqa: SLF001
                 event._meta_json,  # noqa: SLF001
             )
@@ -47,27 +56,26 @@ class LineEncoder:
         return b'{"seq":%d,"ts":"%b","type":%b,"data":%b,"meta":%b%b}\n' % (
             seq,
             event.ts.encode(),
-            type_json,
+            self._types[event.type],
             event._data_json,  # noqa: SLF001
             event._meta_json,  # noqa: SLF001
             extra,
         )
 
-    def _encode_type(self, type_: str) -> bytes:
-        encoded = orjson.dumps(type_)
-        if len(self._types) < _KNOWN_TYPES_KEPT:
-            self._types[type_] = encoded
-        return encoded
-
 
 class Line(msgspec.Struct, gc=False):
-    """What stands in a line. Decoded by msgspec, as many lines at once as there are."""
+    """
+    What stands in a line. Decoded by msgspec, as many lines at once as there are.
+
+    `data` is looked through and stays text: most readers want few fields of few events, and who
+    hands events on wants the text.
+    """
 
     seq: int
     ts: str
     type: str
-    data: Any
-    meta: dict[str, Any] | None = None
+    data: msgspec.Raw
+    meta: dict[str, Any] | None
     id: str | None = None
     current: bool | None = True
 
@@ -77,12 +85,14 @@ class Line(msgspec.Struct, gc=False):
         event.seq = self.seq
         event.ts = self.ts
         event.type = self.type
-        event.data = self.data
-        event.meta = self.meta or {}
+        event._data_json = bytes(self.data)  # noqa: SLF001
+        if self.meta:
+            event.meta = self.meta
+        else:
+            event._meta_json = EMPTY_META  # noqa: SLF001
         event.id = self.id
         event.make_current = self.current is not False
         event.store_permanently = True
-        event.is_duplicate = False
         event.__class__ = Event
         return event  # type: ignore[no-any-return]
 
@@ -103,14 +113,22 @@ def parse(text: bytes) -> Line:
         DamagedLineError: It is no event.
     """
     try:
+        _check_utf8(text)
         return _decoder.decode(text)
     except _DAMAGED as error:
         raise DamagedLineError(str(error)) from None
 
 
+def _check_utf8(text: bytes) -> None:
+    # The decoder does not look at what it passes over, such as the name of a field it lacks.
+    if not text.isascii():
+        text.decode()
+
+
 def parse_lines(path: Path, offset: int, block: bytes) -> list[Line]:
     """Return the lines in *block*, from *offset* of the file *path* on; damage is logged."""
     try:
+        _check_utf8(block)
         lines = _decoder.decode_lines(block)
     except _DAMAGED:
         return list(_undamaged(path, offset, block))
@@ -167,9 +185,14 @@ def backwards(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     """
     Yield the lines between two offsets of the file *path* with their offsets, the last one first.
 
-    Both offsets stand behind a line break, or at the beginning of the file.
+    Both offsets stand behind a line break, or at the beginning of the file. A file that is not
+    there any more has no lines.
     """
-    with path.open("rb", buffering=0) as file:
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return
+    with file:
         at = end - 1
         rest = b""
         while at > start:
@@ -211,6 +234,14 @@ def tell_damage(path: Path, offset: int, line: bytes, error: Exception) -> None:
         )
 
 
+def size_of(path: Path) -> int:
+    """Return the size of the file *path* in bytes, 0 if it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def first_event(path: Path) -> Event | None:
     """Return the first event in the file *path*, or `None`."""
     try:
@@ -238,6 +269,15 @@ def last_event(path: Path) -> Event | None:
     return None
 
 
+def can_be_written(event: Event) -> bool:
+    """Whether *event*, read from a line that may be somebody else's, can be written down again."""
+    try:
+        return bool(event.data_json and event.meta_json)
+    except TypeError as error:
+        log.warning("event %d of type %r is never current: %s", event.seq, event.type, error)
+        return False
+
+
 def stored_line(event: Event) -> dict[str, Any]:
     """Return *event* as a checkpoint keeps it: the fields of a line, and whether it was stored."""
     values: dict[str, Any] = {
@@ -259,15 +299,17 @@ def from_stored(values: dict[str, Any]) -> Event:
     Return the event that `stored_line` made *values* of.
 
     Raises:
-        ValueError: They are no event's.
+        ValueError, KeyError: They are no event's.
     """
-    event = msgspec.convert(values, Line).event()
+    seq, ts, type_ = values["seq"], values["ts"], values["type"]
+    if type(seq) is not int or type(ts) is not str or type(type_) is not str:
+        raise ValueError(f"{values!r:.200} is no event")
     return make_event(
-        event.seq,
-        event.ts,
-        event.type,
-        event.data_json,
-        event.meta_json,
-        event.id,
+        seq,
+        ts,
+        type_,
+        orjson.dumps(values["data"]),
+        orjson.dumps(values["meta"]),
+        values.get("id"),
         store_permanently=values.get("stored", True),
     )

@@ -33,8 +33,8 @@ class Lock:
         except BaseException:
             os.close(self._fd)
             raise
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+        # In place, so that this also works on a full disk.
+        os.ftruncate(self._fd, os.pwrite(self._fd, b"%d\n" % os.getpid(), 0))
 
     def is_held(self) -> bool:
         """Whether the file that is locked still stands at its path."""
@@ -50,5 +50,5 @@ class Lock:
 
 
 def _pid_in(fd: int) -> int | None:
-    text = os.pread(fd, 32, 0).strip()
+    text = os.pread(fd, 32, 0).partition(b"\n")[0]
     return int(text) if text.isdigit() else None

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from telemetry_core.errors import StorageError
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_write = os.write
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Counts(NamedTuple):
@@ -71,15 +72,23 @@ class Log:
         Raises:
             StorageFullError: There is no room.
             StorageUnavailableError: It cannot be written.
+            OutcomeUnknownError: It could be written in part, and that part not be cut off.
         """
         self.is_dirty = True
         try:
-            written = os.write(self.fd, block)
+            written = _write(self.fd, block)
             if written < len(block):
                 write_all(self.fd, block[written:])
         except OSError as error:
             self.cut_back()
-            raise storage_error(self.path, error) from error
+            raise self.error_of(error) from error
+
+    def error_of(self, error: OSError) -> StorageError:
+        """Return the error of ours for one of the system that ended a write and was cut back."""
+        if self.is_broken:
+            reason = f"{error.strerror or error}, and what was written cannot be cut off"
+            return OutcomeUnknownError(str(self.path), reason)
+        return storage_error(self.path, error)
 
     def cut_back(self) -> None:
         """Cut the file to its `size`, so that what was written behind it is gone."""
@@ -88,6 +97,13 @@ class Log:
             self.is_broken = False
         except OSError:
             self.is_broken = True
+
+    def is_at_its_path(self) -> bool:
+        """Whether the file still stands at its path, whatever its size."""
+        try:
+            return self.is_same_file(os.lstat(self._name))
+        except OSError:
+            return False
 
     def is_as_left(self) -> bool:
         """Whether the file still stands at its path, with the size that it was given here."""
@@ -140,6 +156,6 @@ class Log:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Return the error of ours for an *error* of the system at *path*."""
     reason = error.strerror or str(error)
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return StorageFullError(str(path), reason)
     return StorageUnavailableError(str(path), reason)

@@ -20,6 +20,7 @@ from telemetry_core.ndjson.lines import (
     parse,
     parse_lines,
     read_blocks,
+    size_of,
     tell_damage,
 )
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _WHOLE = Span(0, None)
 _UNKNOWN = 2**64
+_CANONICAL = len("2026-03-18T00:05:48.955Z")
 
 
 class Reader:
@@ -79,14 +81,18 @@ class Reader:
 
     def _forward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
         """Yield what is found in the files of one stream, which follow each other."""
+        before = 0
         for path in self._from(paths, search.after):
+            # All that is looked for is in front of this; behind it the file may be growing.
+            size = size_of(path)
             for span in self._spans(path, search):
-                for offset, block in read_blocks(path, span.start, span.end):
+                end = size if span.end is None else min(size, span.end)
+                for offset, block in read_blocks(path, span.start, end):
                     for line in parse_lines(path, offset, block):
-                        if line.seq > search.through:
-                            return
-                        if search.wants(line):
+                        # A line that somebody repeated follows the one it repeats.
+                        if line.seq != before and search.wants(line):
                             yield line.event()
+                        before = line.seq
 
     def _from(self, paths: list[Path], after: int) -> list[Path]:
         """Leave out the files whose successor begins at or before the cursor *after*."""
@@ -117,6 +123,7 @@ class Reader:
         yield from reversed(newest_first)
 
     def _backward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
+        before = 0
         for path in reversed(paths):
             try:
                 end = end_of_lines(path)
@@ -132,8 +139,9 @@ class Reader:
                     except DamagedLineError as error:
                         tell_damage(path, offset, text, error)
                         continue
-                    if line.seq <= search.through and search.wants(line):
+                    if line.seq != before and search.wants(line):
                         yield line.event()
+                    before = line.seq
             if search.after and self._begins_before(path, search.after):
                 return
 
@@ -167,13 +175,15 @@ class _Search:
         self.is_narrow = self._has_times or bool(self.after)
 
     def wants(self, line: Line) -> bool:
-        """Whether the event in *line* is looked for, its stream and `through` aside."""
-        if line.seq <= self.after or (self._types and line.type not in self._types):
+        """Whether the event in *line* is looked for, its stream aside."""
+        if not self.after < line.seq <= self.through:
+            return False
+        if self._types and line.type not in self._types:
             return False
         if not self._has_times:
             return True
         ts = line.ts
-        if ts[10:11] == "T" and ts[19:20] == "." and ts[-1:] == "Z":
+        if len(ts) >= _CANONICAL and ts[10] == "T" and ts[19] == "." and ts[-1] == "Z":
             return self._since <= ts[:-1] < self._until
         return self.selection.matches(line.event())
 

@@ -10,8 +10,15 @@ from attrs import define, field
 
 from telemetry_core.events import Event
 from telemetry_core.ndjson.checkpoint import Checkpoint
+from telemetry_core.ndjson.ids import MAX_IDS
 from telemetry_core.ndjson.layout import RUN_LINES, flat_name, make_directory, write_whole
-from telemetry_core.ndjson.lines import DamagedLineError, end_of_lines, parse, read_events
+from telemetry_core.ndjson.lines import (
+    DamagedLineError,
+    can_be_written,
+    end_of_lines,
+    parse,
+    read_events,
+)
 from telemetry_core.ndjson.log import Counts
 from telemetry_core.ndjson.runfile import read_run
 
@@ -50,10 +57,17 @@ class State:
             self.counts = self.counts.plus(event.seq, event.seq, 1)
         if event.id is not None:
             self.ids.append((event.id, event.seq))
+            if len(self.ids) > 2 * MAX_IDS:
+                self.keep_latest_ids()
         if event.make_current:
             known = self.current.get(event.type)
             if known is None or event.seq > known.seq:
                 self.current[event.type] = event
+
+    def keep_latest_ids(self) -> None:
+        """Let go of the ids that would be forgotten anyway, and put the others in order of seq."""
+        self.ids.sort(key=lambda one: one[1])
+        del self.ids[:-MAX_IDS]
 
 
 def recover(layout: Layout, run_files: RunFiles, *, mend: bool) -> State:
@@ -76,6 +90,9 @@ def recover(layout: Layout, run_files: RunFiles, *, mend: bool) -> State:
         sizes = checkpoint.sizes
         paths = _grown_since(layout, checkpoint)
     else:
+        if mend:
+            # Grown again to the sizes it names, the files would seem to be those it knows.
+            layout.checkpoint.unlink(missing_ok=True)
         state = State(last_seq=0 if checkpoint is None else checkpoint.last_seq)
         state.run = next((run for run in reversed(run_files.in_order()) if run.is_active), None)
         sizes = {}
@@ -124,24 +141,27 @@ def _replay(
             mend_tail(layout, path)
         for event in read_events(path, sizes.get(layout.relative(path), 0)):
             state.add(event, is_of_run=path == run_lines)
-    state.ids.sort(key=lambda one: one[1])
+    state.keep_latest_ids()
+    state.current = {type_: one for type_, one in state.current.items() if can_be_written(one)}
 
 
-def mend_tail(layout: Layout, path: Path) -> None:
+def mend_tail(layout: Layout, path: Path) -> Path | None:
     """
     Make the file *path* end with a whole line: a torn one is cut off and kept in `.telemetry/torn`.
 
-    A last line that only lacks its line break is a whole event: it gets one.
+    A last line that only lacks its line break is a whole event: it gets one. Returns where the
+    torn one is kept, if there was one.
     """
+    aside = None
     try:
         end = end_of_lines(path)
         with path.open("rb") as file:
             file.seek(end)
             tail = file.read()
     except FileNotFoundError:
-        return
+        return None
     if not tail:
-        return
+        return None
     try:
         parse(tail)
     except DamagedLineError:
@@ -159,6 +179,7 @@ def mend_tail(layout: Layout, path: Path) -> None:
             file.write(b"\n")
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    return aside
 
 
 def set_aside(layout: Layout, path: Path, offset: int, content: bytes) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
+import zlib
 from typing import TYPE_CHECKING
 
 from telemetry_core.ndjson.layout import FILE_MODE, sync_directory
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 BLOCK = 1_000
 MAX_BLOCK = 1_000_000
 _BUSY_S = 1.0
+_WHOLE = re.compile(rb"(0\d{19}) ([0-9a-f]{8})\n")
 
 
 class Reservation:
@@ -33,8 +36,7 @@ class Reservation:
         self._reserved_at = time.monotonic()
         is_new = not path.exists()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-        text = os.pread(self._fd, 32, 0).strip()
-        self.found: int | None = int(text) if text.isdigit() else None
+        self.found = _number_in(os.pread(self._fd, 32, 0))
         self.until = self.found or 0
         if is_new:
             sync_directory(path.parent)
@@ -72,8 +74,17 @@ class Reservation:
 
     def _write(self, until: int) -> None:
         try:
-            os.pwrite(self._fd, b"%020d\n" % until, 0)
+            digits = b"%020d" % until
+            os.pwrite(self._fd, b"%b %08x\n" % (digits, zlib.crc32(digits)), 0)
             os.fdatasync(self._fd)
         except OSError as error:
             raise storage_error(self._path, error) from error
         self.until = until
+
+
+def _number_in(text: bytes) -> int | None:
+    """Return the number in *text*, `None` if it is not whole: a part of it would be smaller."""
+    found = _WHOLE.match(text)
+    if found is None or zlib.crc32(found[1]) != int(found[2], 16):
+        return None
+    return int(found[1])

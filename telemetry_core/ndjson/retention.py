@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import orjson
-from attrs import frozen
+from attrs import define, frozen
 
 from telemetry_core.clock import NS, Clock, format_ts, instant_ns, local_zone, next_noon_ns
 from telemetry_core.ndjson.layout import FILE_MODE, RUN_FACTS, RUN_LINES, sync_directory, write_all
 from telemetry_core.ndjson.lines import first_event, last_event
+from telemetry_core.ndjson.log import NO_ROOM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,26 @@ class _Candidate:
     files: tuple[Path, ...]
     ended_ns: int
     size: int
+
+
+@define
+class _Disk:
+    """The bytes of a disk that are used, and of those that ordinary users may use at all."""
+
+    used: int
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> _Disk:
+        """Return the disk that *path* is on, as `df` has it."""
+        room = os.statvfs(path)
+        used = room.f_blocks - room.f_bfree
+        return cls(used * room.f_frsize, (used + room.f_bavail) * room.f_frsize)
+
+    @property
+    def percent(self) -> float:
+        """How much of it is used."""
+        return 100.0 * self.used / self.size if self.size else 100.0
 
 
 class Retention:
@@ -65,10 +86,12 @@ class Retention:
             return []
         removed = []
         candidates = sorted(self._candidates(writer), key=lambda one: one.ended_ns)
-        open_files = [one.path for one in list(writer.logs.values())]
-        total = sum(one.size for one in candidates) + _size_of(*open_files)
+        newest = {path for _, path in self._layout.site_files()[-1:]}
+        newest |= {one.path for one in list(writer.logs.values())}
+        total = sum(one.size for one in candidates) + _size_of(*newest)
+        disk = _Disk.of(self._layout.site_dir)
         for one in candidates:
-            reason = self._reason(one, total)
+            reason = self._reason(one, total, disk)
             if reason is None:
                 continue
             with writer.files:  # a run may be resumed just now
@@ -76,8 +99,11 @@ class Retention:
                 if one.lines in in_use or self._is_needed(one, writer):
                     continue
                 self._remove(one, reason)
+                writer.closed_days.pop(self._layout.relative(one.lines), None)
             removed.append(one.lines)
             total -= one.size
+            # Counted here: the disk has the room back when the last reader has let go of the file.
+            disk.used -= one.size
         return removed
 
     def _candidates(self, writer: Writer) -> Iterator[_Candidate]:
@@ -96,15 +122,14 @@ class Retention:
                 continue
             yield _Candidate(lines, files, ended_ns, _size_of(*files))
 
-    def _reason(self, one: _Candidate, total: int) -> str | None:
+    def _reason(self, one: _Candidate, total: int, disk: _Disk) -> str | None:
         if self._keep_ns is not None and one.ended_ns < self._clock() - self._keep_ns:
             return f"older than {self._keep_ns / _DAY_NS:g} days"
         if self._keep_bytes is not None and total > self._keep_bytes:
             return f"all lines take {total} bytes, {self._keep_bytes} are to be kept"
-        if self._keep_percent is not None:
-            used = _percent_used(self._layout.site_dir)
-            if used > self._keep_percent:
-                return f"{used:.1f} % of the disk are used, {self._keep_percent:g} % are allowed"
+        if self._keep_percent is not None and disk.percent > self._keep_percent:
+            allowed = f"{self._keep_percent:g} % are allowed"
+            return f"{disk.percent:.1f} % of the disk are used, {allowed}"
         return None
 
     def _is_needed(self, one: _Candidate, writer: Writer) -> bool:
@@ -133,14 +158,30 @@ class Retention:
             "last_seq": None if last is None else last.seq,
             "reason": reason,
         }
-        # Written down first: a follower must not take the gap for silence.
-        fd = os.open(
-            self._layout.removed, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE
-        )
         try:
-            write_all(fd, orjson.dumps(facts) + b"\n")
+            # Written down first: a follower must not take the gap for silence.
+            self._tell(facts)
+            self._unlink(one)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self._unlink(one)
+            self._tell(facts)
+        log.warning("removed %s, %d bytes: %s", one.lines, one.size, reason)
+
+    def _tell(self, facts: dict[str, object]) -> None:
+        """Write down what is removed, safe from a power cut."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self._layout.removed, flags, FILE_MODE)
+        try:
+            # A line break first: what an interrupted write left behind spoils no line of this one.
+            write_all(fd, b"\n" + orjson.dumps(facts) + b"\n")
+            os.fsync(fd)
         finally:
             os.close(fd)
+        sync_directory(self._layout.private)
+
+    def _unlink(self, one: _Candidate) -> None:
         for path in (*one.files, self._layout.index_of(one.lines)):
             path.unlink(missing_ok=True)
         directory = one.lines.parent
@@ -148,7 +189,6 @@ class Retention:
         if directory != self._layout.site_dir:
             with contextlib.suppress(OSError):  # something of somebody else is in there
                 directory.rmdir()
-        log.warning("removed %s, %d bytes: %s", one.lines, one.size, reason)
 
 
 def removed_through(layout: Layout) -> int:
@@ -158,7 +198,7 @@ def removed_through(layout: Layout) -> int:
     except FileNotFoundError:
         return 0
     seqs = []
-    for line in lines:
+    for line in filter(None, lines):
         try:
             seqs.append(orjson.loads(line)["last_seq"] or 0)
         except (ValueError, KeyError, TypeError):
@@ -173,10 +213,3 @@ def _size_of(*paths: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             size += path.stat().st_blocks * _BLOCK
     return size
-
-
-def _percent_used(path: Path) -> float:
-    """Return how much of the disk is used, in percent, as `df` says."""
-    room = os.statvfs(path)
-    used = room.f_blocks - room.f_bfree
-    return 100.0 * used / (used + room.f_bavail) if used + room.f_bavail else 100.0

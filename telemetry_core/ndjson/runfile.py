@@ -9,8 +9,10 @@ import orjson
 from attrs import asdict
 
 from telemetry_core.codec import make_converter
-from telemetry_core.ndjson.layout import RUN_FACTS, RUN_LINES, write_whole
+from telemetry_core.errors import OutcomeUnknownError
+from telemetry_core.ndjson.layout import RUN_FACTS, RUN_LINES, sync_directory, write_whole
 from telemetry_core.ndjson.lines import first_event, last_event
+from telemetry_core.ndjson.log import storage_error
 from telemetry_core.runs import LOST, Run
 
 if TYPE_CHECKING:
@@ -25,9 +27,44 @@ _converter = make_converter()
 
 
 def write_run(directory: Path, run: Run) -> None:
-    """Write the facts of *run* into its *directory*, whole and safe from a power cut."""
+    """
+    Write the facts of *run* into its *directory*, whole and safe from a power cut.
+
+    Raises:
+        StorageFullError, StorageUnavailableError: It could not be written; the facts of before
+            stand.
+        OutcomeUnknownError: Nobody can say which of them a power cut would leave.
+    """
+    path = directory / RUN_FACTS
     facts = {name: value for name, value in asdict(run).items() if name != "directory"}
-    write_whole(directory / RUN_FACTS, orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
+    before = _content_of(path)
+    try:
+        write_whole(path, orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as error:
+        try:
+            _put_back(path, before)
+        except OSError as worse:
+            reason = f"{error.strerror or error}, and what it said before cannot be put back"
+            raise OutcomeUnknownError(str(path), reason) from worse
+        raise storage_error(path, error) from error
+
+
+def _content_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    """Make the file hold *content* again, or be gone again, if it is not so."""
+    if _content_of(path) == content:
+        return
+    if content is None:
+        path.unlink()
+        sync_directory(path.parent)
+    else:
+        write_whole(path, content)
 
 
 def read_run(layout: Layout, directory: Path) -> Run | None:
@@ -39,13 +76,23 @@ def read_run(layout: Layout, directory: Path) -> Run | None:
     """
     place = layout.relative(directory)
     try:
-        facts: dict[str, Any] = orjson.loads((directory / RUN_FACTS).read_bytes())
-        return _converter.structure({**facts, "directory": place}, Run)
+        return facts_of(layout, directory)
     except FileNotFoundError:
         return _run_without_facts(directory, place, "no run.json: its end was never recorded")
     except Exception as error:  # noqa: BLE001  # whatever is in the file, it hides no other run
         log.warning("%s cannot be read: %s", directory / RUN_FACTS, error)
         return _run_without_facts(directory, place, "its run.json cannot be read")
+
+
+def facts_of(layout: Layout, directory: Path) -> Run:
+    """
+    Return the run that the `run.json` in *directory* tells of.
+
+    Raises:
+        Exception: There is none, or it cannot be read, for whatever reason.
+    """
+    facts: dict[str, Any] = orjson.loads((directory / RUN_FACTS).read_bytes())
+    return _converter.structure({**facts, "directory": layout.relative(directory)}, Run)
 
 
 class RunFiles:

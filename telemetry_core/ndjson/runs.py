@@ -54,6 +54,9 @@ def start_run(writer: Writer, run: Run) -> Run:
             if isinstance(error, StorageError):
                 raise
             raise storage_error(directory, error) from error
+        except BaseException:
+            _settle(writer, kept)
+            raise
     return active_run(writer) or kept
 
 
@@ -70,11 +73,14 @@ def finish_run(writer: Writer, run: Run) -> Run:
         try:
             writer.sync()
             write_run(writer.layout.site_dir / str(kept.directory), kept)
+            _leave(writer, kept)
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
             raise storage_error(writer.layout.site_dir, error) from error
-        _leave(writer, kept)
+        except BaseException:
+            _settle(writer, kept)
+            raise
     return kept
 
 
@@ -96,6 +102,13 @@ def _leave(writer: Writer, run: Run) -> None:
     one = writer.logs.pop(run.run_id, None)
     if one is not None:
         one.close()
+
+
+def _settle(writer: Writer, run: Run) -> None:
+    """After an interrupt: let *run* be active, or not, as a restart would find it."""
+    stands = read_run(writer.layout, writer.layout.site_dir / str(run.directory))
+    if stands is None or not stands.is_active:
+        _leave(writer, run)
 
 
 def _remove_empty(path: Path) -> None:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING
 
-from telemetry_core.clock import instant_ns, local_zone, next_noon_ns, observing_day
-from telemetry_core.errors import StorageClosedError, StorageError, StorageUnavailableError
+from telemetry_core.clock import (
+    day_before,
+    format_ts,
+    instant_ns,
+    local_zone,
+    next_noon_ns,
+    observing_day,
+)
+from telemetry_core.errors import (
+    StorageClosedError,
+    StorageError,
+    StorageFullError,
+    StorageUnavailableError,
+)
 from telemetry_core.ndjson.checkpoint import Checkpoint
 from telemetry_core.ndjson.ids import Ids
 from telemetry_core.ndjson.layout import RUN_LINES, Layout, make_directory
+from telemetry_core.ndjson.lines import can_be_written
 from telemetry_core.ndjson.lock import Lock
 from telemetry_core.ndjson.log import Counts, Log, storage_error
 from telemetry_core.ndjson.recovery import State, mend_tail, recover
@@ -34,7 +49,8 @@ class Site:
     """
     A site directory opened for writing: the lock, a log for each open stream, and the state.
 
-    `last_seq` is the last seq given and `last_stored` the last one that is in a file. What changes
+    `last_seq` is the last seq given and `last_stored` the last one that is in a file; `closed_days`
+    are the latest files of the site stream that were closed, with their sizes. What changes
     it is called by the thread that appends; `sync`, `checkpoint` and `check_lock` by any.
     """
 
@@ -48,16 +64,18 @@ class Site:
         self._place = str(layout.site_dir)
         self._is_disowned = False
         self.zone = local_zone(settings.timezone)
+        self._day_of_last = ("", "", "")
         make_directory(layout.private)
-        self._lock = Lock(layout.lock, self._place)
-        try:
+        with contextlib.ExitStack() as opened:
+            self._lock = Lock(layout.lock, self._place)
+            opened.callback(self._lock.close)
+            self.reservation = Reservation(layout.reserved_seq)
+            opened.callback(self.reservation.close)
+            opened.callback(self._close_logs)
             self._restore(recover(layout, run_files, mend=True))
-        except BaseException:
-            self._lock.close()
-            raise
+            opened.pop_all()
 
     def _restore(self, state: State) -> None:
-        self.reservation = Reservation(self.layout.reserved_seq)
         found = self.reservation.found
         if found is None and state.last_seq:
             # Nobody knows which numbers were given to events that are in no file: leave a gap as
@@ -73,16 +91,17 @@ class Site:
             self.ids.add(event_id, seq)
         days = self.layout.site_files()
         self._newest_day = days[-1][0] if days else ""
-        # A restart must be told of it also while it is not open, or it reads all of them.
-        self._closed_site = {
-            self.layout.relative(path): path.stat().st_size for _, path in days[-1:]
+        # A restart must be told of the newest one also while it is not open, or it reads all of
+        # them; and of the one before, whose end a power cut may have torn when it was not synced.
+        self.closed_days = {
+            self.layout.relative(path): path.stat().st_size for _, path in days[-2:]
         }
         self.noon_ns = 0
         with self.files:
             if self.run is not None and self.run.directory is not None:
                 path = self.layout.site_dir / self.run.directory / RUN_LINES
                 self.open_log(self.run.run_id, path)
-            self.checkpoint()
+            self._checkpoint_if_there_is_room()
 
     def check_files(self) -> None:
         """
@@ -99,29 +118,42 @@ class Site:
             if one.is_as_left():
                 continue
             with self.files:
-                if not self._lock.is_held():
-                    self.fail(StorageUnavailableError(self._place, "it was removed or replaced"))
-                    raise self.failure or StorageClosedError(self._place)
+                self._check_ours()
                 try:
-                    found = account_for(self.layout, one)
-                    if not one.is_as_left():
-                        self._reopen(stream, one)
+                    self._take_over(stream, one)
                 except OSError as error:
+                    if isinstance(error, StorageError):
+                        raise
                     raise storage_error(one.path, error) from error
-                for event in found:
-                    self._add_stray(stream, event)
 
-    def _reopen(self, stream: str | None, old: Log) -> None:
-        make_directory(old.path.parent)
-        self.open_log(stream, old.path)
-        old.close()
+    def _take_over(self, stream: str | None, one: Log) -> None:
+        """Take account of what is in a file that is not as it was left, and only then go on."""
+        for event in account_for(self.layout, one):
+            self._add_stray(stream, event)
+        if one.is_at_its_path():
+            one.size = os.fstat(one.fd).st_size
+        else:
+            self.open_log(stream, one.path)
+            one.close()
+
+    def _check_ours(self) -> None:
+        """
+        See that nothing is written into a directory that is not ours any more.
+
+        Raises:
+            StorageUnavailableError: It was removed, replaced or taken.
+        """
+        self.check_lock()
+        if self.failure is not None:
+            raise self.failure
 
     def _add_stray(self, stream: str | None, event: Event) -> None:
         """Take account of an event found in a file; once more makes no difference."""
         self.last_seq = max(self.last_seq, event.seq)
         self.last_stored = max(self.last_stored, event.seq)
         known = self.current.get(event.type)
-        if event.make_current and (known is None or known.seq < event.seq):
+        is_later = event.make_current and (known is None or known.seq < event.seq)
+        if is_later and can_be_written(event):
             self.current[event.type] = event
         if event.id is not None:
             self.ids.add(event.id, event.seq)
@@ -157,7 +189,7 @@ class Site:
                     self.sync_log(one)
                 del self.logs[stream]
                 if stream is SITE:
-                    self._closed_site = {self.layout.relative(one.path): one.size}
+                    self.closed_days = {self.layout.relative(one.path): one.size}
                 one.close()
 
     def open_site(self) -> None:
@@ -168,19 +200,27 @@ class Site:
             StorageError: It cannot be opened.
         """
         with self.files:
+            self._check_ours()
             self.open_log(SITE, self.layout.site_file(self._newest_day))
-            self._closed_site = {}
             try:
                 # Before the first line: a restart looks for lines in the files named there.
                 self.checkpoint()
-            except StorageError:
+            except BaseException:
                 self.logs.pop(SITE).close()
                 raise
 
     def day_of(self, ts: str, now_ns: int) -> str:
         """Return the day to keep an event of *ts* in: not after today, not before the newest."""
-        ns = min(instant_ns(ts), now_ns)
-        return max(observing_day(ns, self.zone), self._newest_day)
+        begin, end, day = self._day_of_last
+        if not begin <= ts < end:
+            ns = min(instant_ns(ts), now_ns)
+            day = observing_day(ns, self.zone)
+            end_ns = next_noon_ns(day, self.zone)
+            if end_ns <= now_ns:
+                # Whole seconds, so that texts of any number of digits compare as the times do.
+                begin_ns = next_noon_ns(day_before(day), self.zone)
+                self._day_of_last = (format_ts(begin_ns)[:19], format_ts(end_ns)[:19], day)
+        return max(day, self._newest_day)
 
     def enter_day(self, recorded_ns: int) -> None:
         """Go on in the file of the observing day at *recorded_ns*, but never in an older one."""
@@ -208,11 +248,13 @@ class Site:
 
     def sync_log(self, one: Log) -> None:
         """Make what was appended to *one* log survive a power cut; an error fails the site."""
-        try:
-            one.sync()
-        except StorageError as error:
-            self.fail(error)
-            raise
+        # One after the other: what is being synced looks as if it were safe already.
+        with self.files:
+            try:
+                one.sync()
+            except StorageError as error:
+                self.fail(error)
+                raise
 
     def checkpoint(self) -> None:
         """
@@ -223,7 +265,7 @@ class Site:
         """
         with self.files:
             # In this order: what is appended meanwhile is read again, and nothing is missed.
-            sizes = dict(self._closed_site)
+            sizes = dict(self.closed_days)
             sizes |= {self.layout.relative(one.path): one.size for one in self.logs.values()}
             counts = self.counts
             last_stored = self.last_stored
@@ -243,6 +285,13 @@ class Site:
                 if isinstance(error, StorageError):
                     raise
                 raise storage_error(self.layout.checkpoint, error) from error
+
+    def _checkpoint_if_there_is_room(self) -> None:
+        """Write the state down; on a full disk the next start reads more lines instead."""
+        try:
+            self.checkpoint()
+        except StorageFullError as error:
+            log.warning("the checkpoint of before stays, if there is one: %s", error)
 
     def size(self) -> int:
         """Return the size of the open files, to see how much a restart would read again."""
@@ -266,14 +315,15 @@ class Site:
 
     def close(self) -> None:
         """Sync, write the state down, and let go of files and lock."""
-        try:
-            if self.failure is None:
-                self.check_files()
-                self.sync()
-                self.checkpoint()
-                self.reservation.settle(self.last_seq)
-        finally:
-            self.disown()
+        with self.files:
+            try:
+                if self.failure is None:
+                    self.check_files()
+                    self.sync()
+                    self._checkpoint_if_there_is_room()
+                    self.reservation.settle(self.last_seq)
+            finally:
+                self.disown()
 
     def disown(self) -> None:
         """Let go of every descriptor: the files are closed, or they are a parent process's."""
@@ -282,8 +332,11 @@ class Site:
             return
         self._is_disowned = True
         self.failure = StorageClosedError(self._place)
+        self._close_logs()
+        self.reservation.close()
+        self._lock.close()
+
+    def _close_logs(self) -> None:
         for one in self.logs.values():
             one.close()
         self.logs = {}
-        self.reservation.close()
-        self._lock.close()

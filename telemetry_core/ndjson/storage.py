@@ -55,19 +55,6 @@ class NdjsonStorage(Storage):
     the writing process has written.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_is_closed",
-        "_keeper",
-        "_layout",
-        "_reader",
-        "_run_files",
-        "_settings",
-        "_watch",
-        "_watching",
-        "_writer",
-    )
-
     def __init__(self, settings: NdjsonSettings) -> None:
         self._settings = settings
         self._layout = Layout(settings.site_dir)
@@ -89,6 +76,8 @@ class NdjsonStorage(Storage):
             if isinstance(error, StorageError):
                 raise
             raise storage_error(settings.site_dir, error) from error
+        # The same call without the way through ours: it is made for every event.
+        self.append_one = self._writer.append_one  # type: ignore[method-assign]
         retention = Retention(self._layout, settings, self._run_files, system_clock)
         self._keeper = Keeper(self._writer, indexes, retention, settings.sync_interval_s)
         _writing.add(self)
@@ -99,6 +88,7 @@ class NdjsonStorage(Storage):
             durable=True,
             costly_commit=self._settings.durability == ALWAYS,
             keeps_ephemeral=True,
+            replicates=True,
             max_event_bytes=self._settings.max_event_bytes,
         )
 
@@ -108,9 +98,7 @@ class NdjsonStorage(Storage):
         return str(self._layout.site_dir)
 
     def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
-        if self._writer is None:
-            raise self._unwritable()
-        return self._writer.append(drafts, recorded_ns)
+        return self._writing().append(drafts, recorded_ns)
 
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
         self._check_open()
@@ -166,11 +154,12 @@ class NdjsonStorage(Storage):
     def _wait_for_append(self, writer: Writer, after: int, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         changed = threading.Event()
-        while writer.failure is None:
+        while True:
             writer.waiters.append(changed)
-            # Looked at only now: an append after this look finds the waiter and wakes it.
+            # Looked at only now: an append, or the end, after this look finds the waiter.
             left = None if deadline is None else deadline - time.monotonic()
-            if writer.last_stored > after or (left is not None and left <= 0):
+            is_over = self._is_closed or (left is not None and left <= 0)
+            if is_over or writer.last_stored > after:
                 break
             changed.wait(left)
             changed.clear()

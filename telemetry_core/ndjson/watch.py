@@ -42,6 +42,9 @@ class Watch:
         if version != self._checkpoint_version:
             checkpoint = Checkpoint.read(self._layout.checkpoint)
             names = [] if checkpoint is None else list(checkpoint.sizes)
+            if checkpoint is not None:
+                # Files that were opened and closed since the last look are named in none.
+                self._last_seq = max(self._last_seq, checkpoint.last_stored)
             # Those named before may have grown until the new one was written.
             self._look_at(self._open)
             self._open = [self._layout.site_dir / name for name in names]
@@ -50,7 +53,12 @@ class Watch:
         return self._last_seq
 
     def _all_files(self) -> list[Path]:
-        newest = [path for _, path in self._layout.site_files()[-1:]]
+        """Return the files one of which has the highest seq: of the days, the last with events."""
+        newest = []
+        for _, path in reversed(self._layout.site_files()):
+            newest.append(path)
+            if last_event(path) is not None:
+                break
         return [*newest, *(one / RUN_LINES for one in self._layout.run_directories())]
 
     def _look_at(self, paths: list[Path]) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from telemetry_core.clock import next_noon_ns, system_clock
-from telemetry_core.errors import IdConflictError, NoActiveRunError, StorageError
+from telemetry_core.errors import (
+    IdConflictError,
+    NoActiveRunError,
+    OutcomeUnknownError,
+    StorageError,
+)
 from telemetry_core.events import Event, make_checked_draft
 from telemetry_core.ndjson.lines import LineEncoder
 from telemetry_core.ndjson.settings import ALWAYS, NdjsonSettings
@@ -51,19 +58,16 @@ class Writer(Site):
     def __init__(
         self, layout: Layout, settings: NdjsonSettings, run_files: RunFiles, reader: Reader
     ) -> None:
-        self.waiters: list[threading.Event] = []
+        self.waiters: deque[threading.Event] = deque()
         self._reader = reader
-        self._encode = LineEncoder()
+        self._line_of = LineEncoder().line_of
         self._is_always = settings.durability == ALWAYS
         self._careful_seq = 0
         self._careful_ns = 0
         super().__init__(layout, settings, run_files)
 
-    def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
-        """Append *drafts* as the contract says."""
-        if len(drafts) != 1:
-            return self._append_batch(drafts, recorded_ns)
-        draft: Any = drafts[0]
+    def append_one(self, draft: Any, recorded_ns: int) -> Event:
+        """Append one draft as the contract says, usually the short way."""
         seq = self.last_seq + 1
         careful_seq = self._careful_seq
         run_id = draft.run_id
@@ -75,8 +79,8 @@ class Writer(Site):
             or draft.id is not None
             or not draft.store_permanently
         ):
-            return self._append_batch(drafts, recorded_ns)
-        line = self._encode(draft, seq)
+            return self.append((draft,), recorded_ns)[0]
+        line = self._line_of(draft, seq)
         # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
         self._careful_seq = 0
         into.write(line)
@@ -94,11 +98,12 @@ class Writer(Site):
             self.sync_log(into)
         if self.waiters:
             self._wake()
-        return [draft]
+        return draft  # type: ignore[no-any-return]
 
-    def _append_batch(
+    def append(
         self, drafts: Sequence[CheckedDraft], recorded_ns: int, seqs: Sequence[int] | None = None
     ) -> list[Event]:
+        """Append *drafts* as the contract says, under *seqs* where these are given."""
         last_seq = self.last_seq + len(drafts) if seqs is None else max(self.last_seq, *seqs)
         self._look_around(last_seq, recorded_ns)
         careful_seq, self._careful_seq = self._careful_seq, 0
@@ -108,7 +113,7 @@ class Writer(Site):
             self._careful_seq = careful_seq
             raise
         self._write(segments)
-        self._account(new, segments)
+        self._account(new, segments, may_be_older=seqs is not None)
         self._careful_seq = careful_seq
         if self._is_always:
             for into in self.logs.values():
@@ -118,24 +123,36 @@ class Writer(Site):
         return answer
 
     def replicate(self, events: Sequence[Event]) -> None:
-        """Keep *events* as the contract says, each in the file of the day of its ts."""
+        """
+        Keep *events* as the contract says, each in the file of the day of its ts.
+
+        Their seqs are above those of what is stored already. When there is room for a part of
+        them only, whole days may have been kept; they are passed over the next time.
+        """
+        for one, two in itertools.pairwise(events):
+            if one.seq >= two.seq:
+                raise IdConflictError(f"seq {two.seq}", two.seq)
         new = [event for event in events if not self._is_kept(event)]
-        if any(one.seq >= two.seq for one, two in itertools.pairwise(new)):
-            raise IdConflictError(f"seq {new[0].seq}", new[0].seq)
+        for event in new:
+            if event.run_id is not SITE and event.run_id not in self.logs:
+                raise NoActiveRunError(event.run_id)
         now_ns = system_clock()
         for day, group in itertools.groupby(new, lambda event: self.day_of(event.ts, now_ns)):
             drafts = [_draft_of(event) for event in group]
             seqs = [draft.seq for draft in drafts]
-            self._append_batch(drafts, min(now_ns, next_noon_ns(day, self.zone) - 1), seqs)
+            self.append(drafts, min(now_ns, next_noon_ns(day, self.zone) - 1), seqs)
 
     def _is_kept(self, event: Event) -> bool:
-        if event.seq > self.last_stored:
+        if event.seq > self.last_seq:
             return False
         found = self._reader.read(Selection(after=event.seq - 1, limit=1), event.seq)
-        kept = next(iter(found), None)
-        if kept is None or kept != event:
+        of_seq = (one for one in self.current.copy().values() if one.seq == event.seq)
+        kept = next(itertools.chain(found, of_seq), None)
+        # An ephemeral event leaves no trace behind when another one becomes current.
+        is_free = event.seq > self.last_stored or not event.store_permanently
+        if kept != event and (kept is not None or not is_free):
             raise IdConflictError(f"seq {event.seq}", event.seq)
-        return True
+        return kept is not None
 
     def _number(
         self, drafts: Sequence[CheckedDraft], seqs: Sequence[int] | None
@@ -150,14 +167,15 @@ class Writer(Site):
         new: list[Any] = []
         segments: list[_Segment] = []
         new_ids: dict[str, Any] = {}
-        encode = self._encode
+        line_of = self._line_of
         seq = self.last_seq
         for place, draft in enumerate(drafts):
             stream = draft.run_id
             if stream not in self.logs:
                 if stream is not SITE:
                     raise NoActiveRunError(stream)
-                self.open_site()
+                if draft.store_permanently:
+                    self.open_site()
             if draft.id is not None and seqs is None:
                 known = self._known(draft, new_ids)
                 if known is not None:
@@ -172,7 +190,7 @@ class Writer(Site):
                 if not segments or segments[-1].stream != stream:
                     segments.append(_Segment(stream))
                 segments[-1].events.append(draft)
-                segments[-1].lines.append(encode(draft, seq))
+                segments[-1].lines.append(line_of(draft, seq))
         return answer, new, segments
 
     def _known(self, draft: CheckedDraft, new_ids: dict[str, Any]) -> Event | None:
@@ -200,31 +218,45 @@ class Writer(Site):
                 block = b"".join(segment.lines)
                 for start in range(0, len(block), _PIECE):
                     into.write(block[start : start + _PIECE])
-        except StorageError:
+        except StorageError as error:
             for into in touched:
                 into.cut_back()
-            if len(touched) > 1:
+            broken = next((into for into in touched if into.is_broken), None)
+            if broken is not None and not isinstance(error, OutcomeUnknownError):
+                reason = f"{error}, and a part of the batch cannot be cut off"
+                raise OutcomeUnknownError(str(broken.path), reason) from error
+            if sum(len(segment.events) for segment in segments) > 1:
                 # Another process may have seen the lines that are gone: not these numbers again.
                 self.last_seq = segments[-1].events[-1].seq
             raise
 
-    def _account(self, new: list[Any], segments: list[_Segment]) -> None:
+    def _account(
+        self, new: list[Any], segments: list[_Segment], *, may_be_older: bool = False
+    ) -> None:
         """Make events of the drafts that were written, and take account of them."""
         current = self.current
         for draft in new:
             draft.__class__ = Event
-            if draft.make_current:
+            if draft.make_current and not (may_be_older and self._is_older(draft)):
                 current[draft.type] = draft
             if draft.id is not None and draft.store_permanently:
                 self.ids.add(draft.id, draft.seq)
         for segment in segments:
-            first, last = segment.events[0].seq, segment.events[-1].seq
             if segment.stream is not SITE:
+                first, last = segment.events[0].seq, segment.events[-1].seq
                 self.count(first, last, len(segment.events))
-            self.last_stored = last
-            self.logs[segment.stream].size += sum(map(len, segment.lines))
         if new:
             self.last_seq = max(self.last_seq, new[-1].seq)
+        if segments:
+            self.last_stored = segments[-1].events[-1].seq
+        # The sizes last: whatever is not accounted for when this is interrupted is found again.
+        for segment in segments:
+            self.logs[segment.stream].size += sum(map(len, segment.lines))
+
+    def _is_older(self, event: Event) -> bool:
+        """Whether a later event of its type is current."""
+        known = self.current.get(event.type)
+        return known is not None and known.seq > event.seq
 
     def _look_around(self, last: int, recorded_ns: int) -> None:
         """See that seqs up to *last* can be given, and until when nothing need be looked at."""
@@ -237,21 +269,26 @@ class Writer(Site):
             self.reservation.cover(last)
         self._careful_seq = min(self.reservation.until, last + _CAREFUL_EVENTS) + 1
         self._careful_ns = min(self.noon_ns, recorded_ns + _CAREFUL_NS)
+        if self.failure is not None:  # it came from another thread just now
+            self._careful_ns = 0
+            raise self.failure
 
     def _wake(self) -> None:
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            waiter.set()
+        # Out of one and the same list, where a waiter who comes meanwhile is found the next time.
+        with contextlib.suppress(IndexError):  # one has left by itself
+            for _ in range(len(self.waiters)):
+                self.waiters.popleft().set()
 
     def fail(self, error: StorageError) -> None:
         """Take no more: what is in the files is no longer certain."""
         super().fail(error)
-        self._careful_seq = 0
+        # An append that is under way puts the other bound back.
+        self._careful_ns = 0
 
     def disown(self) -> None:
         """Let go of every descriptor: the files are closed, or they are a parent process's."""
         super().disown()
-        self._careful_seq = 0
+        self._careful_ns = 0
         self._wake()
 
 
@@ -264,6 +301,7 @@ def _draft_of(event: Event) -> CheckedDraft:
         event.run_id,
         event.id,
         event.make_current,
+        event.store_permanently,
     )
     draft.seq = event.seq
     return draft

@@ -11,6 +11,7 @@ from telemetry_core.testing.promises.identity import IdTests
 from telemetry_core.testing.promises.readers import ReaderTests
 from telemetry_core.testing.promises.reading import SelectionTests
 from telemetry_core.testing.promises.recording import RecorderTests
+from telemetry_core.testing.promises.replicating import ReplicatingTests
 from telemetry_core.testing.promises.runs import RunTests
 from telemetry_core.testing.promises.shared import SharedTests
 from telemetry_core.testing.promises.values import ValueTests
@@ -30,6 +31,7 @@ class StorageTests(
     ClosingTests,
     CrashTests,
     SharedTests,
+    ReplicatingTests,
     RecorderTests,
 ):
     """

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,17 +13,13 @@ from telemetry_core.cli.messages import say
 from telemetry_core.cli.output import (
     is_terminal,
     json_text,
-    make_table,
     print_json,
     print_json_line,
+    print_line,
     print_rows,
 )
+from telemetry_http.commands.picture import keep_up_to_date, table
 from telemetry_http.commands.target import Place, Record, Target, place_options
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 @click.command()
@@ -53,11 +48,11 @@ def current(
     with place.open(read_only=True) as target:
         if not follow:
             _show(_chosen(target, type_), type_, as_json=as_json)
-        elif as_json or not is_terminal():
+        elif as_json or not is_terminal() or os.environ.get("TERM") == "dumb":
             for event in _changes(target, type_, interval_s):
                 _print_event(event, as_json=as_json)
         else:
-            _refresh_in_place(target, type_, interval_s)
+            keep_up_to_date(_looks(target, type_, interval_s))
 
 
 def _chosen(target: Target, type_: str | None) -> dict[str, Record]:
@@ -75,7 +70,7 @@ def _show(events: Mapping[str, Record], type_: str | None, *, as_json: bool) -> 
     elif not events:
         say("nothing was recorded yet")
     elif is_terminal():
-        print_rows(*_table(events))
+        print_rows(*table(events))
     else:
         for event in events.values():
             _print_event(event, as_json=False)
@@ -85,32 +80,17 @@ def _print_event(event: Record, *, as_json: bool) -> None:
     if as_json:
         print_json_line(event)
     else:
-        row = [event["type"], event["ts"], str(event["seq"]), json_text(event["data"])]
-        print_rows((), [row])
-
-
-def _table(events: Mapping[str, Record]) -> tuple[list[str], list[list[str]]]:
-    now = datetime.now(UTC)
-    rows = [
-        [event["type"], _age(event["ts"], now), json_text(event["data"]), str(event["seq"])]
-        for _, event in sorted(events.items())
-    ]
-    return ["type", "age", "data", "seq"], rows
-
-
-def _age(ts: str, now: datetime) -> str:
-    """Return how long ago *ts* was, in the largest unit that fits."""
-    seconds = round((now - datetime.fromisoformat(ts)).total_seconds())
-    for size, unit in _UNITS:
-        if abs(seconds) >= size:
-            return f"{int(seconds / size)} {unit}"
-    return f"{seconds} s"
+        print_line([event["type"], event["ts"], str(event["seq"]), json_text(event["data"])])
 
 
 def _changes(target: Target, type_: str | None, interval_s: float) -> Iterator[Record]:
     """Yield what is current and then what becomes so, in the order it was recorded."""
     shown: dict[str, int] = {}
-    for events, _ in _looks(target, type_, interval_s):
+    before: str | None = None
+    for events, trouble in _looks(target, type_, interval_s):
+        if trouble != before:
+            say("the service answers again" if trouble is None else f"{trouble}; trying again")
+        before = trouble
         for event in sorted(events.values(), key=lambda event: event["seq"]):
             # Not "higher than before": a site that was made anew counts from 1 again.
             if shown.get(event["type"]) != event["seq"]:
@@ -132,31 +112,7 @@ def _looks(
     while True:
         yield events, trouble
         time.sleep(interval_s)
-        before = trouble
         try:
             events, trouble = _chosen(target, type_), None
         except (ConnectionError, CommandError) as error:
             trouble = str(error)
-        if trouble != before and not is_terminal():
-            say("the service answers again" if trouble is None else f"{trouble}; trying again")
-
-
-def _refresh_in_place(target: Target, type_: str | None, interval_s: float) -> None:
-    from rich.live import Live
-
-    with Live(auto_refresh=False) as live:
-        for events, trouble in _looks(target, type_, interval_s):
-            live.update(_picture(events, trouble), refresh=True)
-
-
-def _picture(events: Mapping[str, Record], trouble: str | None) -> RenderableType:
-    from rich.console import Group
-    from rich.text import Text
-
-    if trouble is not None:
-        line = Text(f"{trouble}; trying again", style="bold red")
-    elif not events:
-        line = Text("nothing was recorded yet", style="dim")
-    else:
-        line = Text(f"at {datetime.now().astimezone():%H:%M:%S}; Ctrl-C ends it", style="dim")
-    return Group(make_table(*_table(events)), line)

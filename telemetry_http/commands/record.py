@@ -53,6 +53,8 @@ def record(
     if type_ == _STDIN:
         if data is not None or any(how.values()):
             raise click.UsageError("with - everything about an event stands in its line")
+        if sys.stdin is None:  # whoever started us closed it
+            raise CommandError("standard input is closed")
         with place.open(read_only=False) as target:
             _record_lines(target, sys.stdin.buffer, as_json=as_json)
         return

@@ -16,6 +16,8 @@ from telemetry_http.errors import AddressInUseError, AddressRefusedError
 from telemetry_http.settings import DEFAULT_SITE_DIR
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from telemetry_core import Plugins
     from telemetry_http.collecting import Read
     from telemetry_http.service import TelemetryService
@@ -30,6 +32,7 @@ _SECONDS: Final = click.FloatRange(min=0, min_open=True)
     metavar="DIR",
     default=DEFAULT_SITE_DIR,
     envvar=["TELEMETRY_SITE_DIR", "PANOPTES_TELEMETRY_SITE_DIR"],
+    show_envvar=True,
     show_default=True,
     help="Directory of the site's NDJSON files.",
 )
@@ -109,13 +112,16 @@ def run(
         raise click.UsageError("give either --site-dir or --storage, not both")
     place = site_dir if storage is None else storage
     reads = {name: open_collector(plugins, name) for name in collectors}
-    # Before the storage is touched: an address that cannot be had changes nothing.
-    _check_address(host, port)
     given = {"timezone": timezone, "durability": durability}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    with TelemetryService(place, site_types=site_types, plugins=plugins, **options) as service:
+    with (
+        # The port first: one that cannot be had changes nothing. It is let go of last, so that
+        # whoever finds it free knows that everything is on disk.
+        _bind(host, port) as listening,
+        TelemetryService(place, site_types=site_types, plugins=plugins, **options) as service,
+    ):
         session = _Session(service, place, reads, every_s=every_s, heartbeat_s=heartbeat_s)
-        session.serve(host, port, begin + startup_timeout_s)
+        session.serve(listening, host, begin + startup_timeout_s)
     say("stopped")
 
 
@@ -141,9 +147,9 @@ class _Session:
         self._pollers = Pollers()
         self._too_late = threading.Event()
 
-    def serve(self, host: str, port: int, deadline: float) -> None:
+    def serve(self, listening: socket, host: str, deadline: float) -> None:
         """Serve until somebody ends it, or until it is not ready at the *deadline*."""
-        from telemetry_http.server import run_service
+        from telemetry_http.server import serve_on
 
         timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._give_up)
         timer.daemon = True
@@ -154,11 +160,7 @@ class _Session:
 
         timer.start()
         try:
-            run_service(
-                self._service, host=host, port=port, on_ready=ready, access_log=is_verbose()
-            )
-        except AddressInUseError as error:
-            raise CommandError(str(error), IN_USE) from error
+            serve_on(listening, self._service, host=host, on_ready=ready, access_log=is_verbose())
         finally:
             timer.cancel()
             self._pollers.stop()
@@ -200,11 +202,11 @@ class _Session:
         return str(getattr(self._service.recorder.storage, "site_dir", self._place))
 
 
-def _check_address(host: str, port: int) -> None:
+def _bind(host: str, port: int) -> socket:
     from telemetry_http.server import bind
 
     try:
-        bind(host, port).close()
+        return bind(host, port)
     except AddressRefusedError as error:
         raise CommandError(str(error), USAGE) from error
     except AddressInUseError as error:

@@ -24,7 +24,7 @@ def stop(*, host: str, port: int) -> None:
     """Stop the service, and wait for its end."""
     from telemetry_http.client import TelemetryClient
 
-    with TelemetryClient(host, port) as client:
+    with TelemetryClient(host, port, timeout=_PATIENCE_S) as client:
         client.shutdown()
         _wait_for_end(client)
     say(f"the service on port {port} stopped")
@@ -39,8 +39,10 @@ def _wait_for_end(client: TelemetryClient) -> None:
             client.close()
             client.health()
         except ServerUnreachableError:
-            return
+            # While it ends it takes connections, and answers none of them.
+            if time.monotonic() < deadline:
+                return
         except TelemetryClientError:
             pass
         time.sleep(_POLL_S)
-    raise CommandError(f"{client.base_url} still answers after {_PATIENCE_S:g} s")
+    raise CommandError(f"{client.base_url} did not end within {_PATIENCE_S:g} s")

@@ -51,9 +51,20 @@ class Place:
         if self.storage is not None:
             import telemetry_core
 
-            options: dict[str, Any] = {"read_only": True} if read_only else {}
+            options: dict[str, Any] = {}
+            if read_only and self._knows_read_only():
+                options["read_only"] = True
             return StorageTarget(telemetry_core.open(self.storage, plugins=self.plugins, **options))
         return ServiceTarget(self.client())
+
+    def _knows_read_only(self) -> bool:
+        """Whether that kind of storage can be opened so; the contract leaves it to each."""
+        import attrs
+
+        from telemetry_core.plugins import split_url
+
+        kind = self.plugins.storage_type(split_url(self.storage or "")[0])
+        return any(field.name == "read_only" for field in attrs.fields(kind.settings))
 
     def client(self) -> TelemetryClient:
         """Return a client of the service there."""
@@ -69,6 +80,7 @@ def service_options(command: Command) -> Command:
         type=click.IntRange(0, 65535),
         default=DEFAULT_PORT,
         envvar=["TELEMETRY_PORT", "PANOPTES_TELEMETRY_PORT"],
+        show_envvar=True,
         show_default=True,
         help="Port of the service.",
     )(command)
@@ -76,6 +88,7 @@ def service_options(command: Command) -> Command:
         "--host",
         default=DEFAULT_HOST,
         envvar=["TELEMETRY_HOST", "PANOPTES_TELEMETRY_HOST"],
+        show_envvar=True,
         show_default=True,
         help="Host of the service.",
     )(command)
@@ -260,7 +273,16 @@ class StorageTarget(Target):
         from telemetry_core.codec import event_dict
 
         try:
-            (event,) = self._recorder.record_many([draft])
+            event = self._recorder.record(
+                draft.type,
+                draft.data,
+                ts=draft.ts,
+                meta=draft.meta,
+                make_current=draft.make_current,
+                store_permanently=draft.store_permanently,
+                stream=draft.stream,
+                id=draft.id,
+            )
         except (InvalidEventError, IdConflictError) as error:
             raise RefusedError(str(error)) from error
         return event_dict(event)

@@ -1,12 +1,15 @@
 """What becomes of types that JSON does not know."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict, UserDict, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 import astropy.time
@@ -14,6 +17,7 @@ import astropy.units
 import attrs
 import numpy as np
 import pytest
+from astropy.utils.masked import Masked
 
 import telemetry_core
 from telemetry_core import InvalidEventError
@@ -85,7 +89,102 @@ def test_it_becomes_plain(recorder, given, recorded):
     assert {"in": [recorded]} == recorder.record("odd", {"in": [given]}).data
 
 
-@pytest.mark.parametrize("given", [object(), 1j, np.complex128(1j), b"bytes", lambda: None])
+class Coordinates(NamedTuple):
+    """A tuple whose places have names."""
+
+    ra: float
+    dec: object
+
+
+class Number(float):
+    """A number of a program's own."""
+
+
+@attrs.frozen
+class Loose:
+    """Its field says one thing and may hold another."""
+
+    moment: timedelta
+
+
+records = np.array([(1, 2.5), (3, np.nan)], dtype=[("a", "i4"), ("b", "f8")])
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        (Coordinates(1.5, Path("x")), {"ra": 1.5, "dec": "x"}),
+        (Number(1.5), 1.5),
+        (Fraction(1, 4), 0.25),
+        (IPv4Address("127.0.0.1"), "127.0.0.1"),
+        (date(2026, 3, 18), "2026-03-18"),
+        (time(12, 30), "12:30:00"),
+        (UserDict(a=1), {"a": 1}),
+        ({"a": 1, "b": 2}.keys(), ["a", "b"]),
+        ({"b", 1, None}, [None, 1, "b"]),
+        ({frozenset({1, 2}), frozenset({1})}, [[1, 2], [1]]),
+        (Decimal("NaN"), None),
+        (Decimal("Infinity"), None),
+        (Loose(timedelta(seconds=1)), {"moment": 1.0}),
+        (Loose("soon"), {"moment": "soon"}),
+        (records, [{"a": 1, "b": 2.5}, {"a": 3, "b": None}]),
+        (records[0], {"a": 1, "b": 2.5}),
+        (np.array(["2026-03-18", "NaT"], dtype="datetime64[D]"), ["2026-03-18", None]),
+        (np.datetime64("NaT"), None),
+        (np.timedelta64(1500, "ms"), 1.5),
+        (np.longdouble(1.5), 1.5),
+        (np.ma.array([1, 2], mask=[False, True]), [1, None]),
+        (astropy.units.deg, "deg"),
+        (astropy.time.TimeDelta(1.5, format="sec"), 1.5),
+        (
+            astropy.time.Time(["2026-03-18", "2026-03-19"]),
+            ["2026-03-18T00:00:00.000Z", "2026-03-19T00:00:00.000Z"],
+        ),
+        (Masked(astropy.time.Time("2026-03-18"), mask=True), None),
+        (Masked([1.5, 2.5], mask=[False, True]), [1.5, None]),
+    ],
+)
+def test_it_becomes_as_plain_as_its_kind(recorder, given, recorded):
+    """Alone, and inside of something else."""
+    assert recorded == recorder.record("odd", given).data
+    assert {"in": [recorded]} == recorder.record("odd", {"in": [given]}).data
+
+
+def test_a_quantity_of_pint_has_a_value_and_a_unit(recorder):
+    """Known by its name: pint itself need not be there."""
+
+    class PlainQuantity:
+        magnitude = 45.0
+        units = "degree"
+
+    class PlainUnit:
+        def __str__(self):
+            return "degree"
+
+    PlainQuantity.__module__ = "pint.facets.plain.quantity"
+    PlainUnit.__module__ = "pint.facets.plain.unit"
+    for kind in (PlainQuantity, PlainUnit):
+        kind.__qualname__ = kind.__name__
+
+    event = recorder.record("odd", [PlainQuantity(), PlainUnit()])
+    assert [{"value": 45.0, "unit": "degree"}, "degree"] == event.data
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        object(),
+        1j,
+        np.complex128(1j),
+        b"bytes",
+        np.bytes_(b"bytes"),
+        lambda: None,
+        iter([1]),
+        Decimal("1e400"),
+        Decimal("sNaN"),
+        Fraction(10**400),
+    ],
+)
 def test_it_is_refused_with_its_place(recorder, given):
     """And nothing is recorded."""
     with pytest.raises(InvalidEventError, match=r"\$\.data\.a\[1\]"):

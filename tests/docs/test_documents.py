@@ -17,7 +17,9 @@ HISTORY = {ROOT / "CHANGELOG.md"}  # speaks of what was, so nothing in it has to
 
 FENCE = re.compile(r"^ *```(\S*)", re.MULTILINE)
 SKIP = re.compile(r"<!--+ *skip:.*?--+>", re.DOTALL)
-COMMAND = re.compile(r"(?:`|^(?:\$ )?(?=make \w+(?: *$| +#| +[A-Z]+=)))make ([a-z]+)", re.MULTILINE)
+COMMAND = re.compile(
+    r"(?:`|^(?:\$ )?(?=make [a-z-]+(?: *$| +#| +[A-Z]+=)))make ([a-z-]+)", re.MULTILINE
+)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -57,13 +59,13 @@ def test_links_lead_to_a_file(document):
 def test_the_commands_are_there(document):
     """Every `make` target that a document names is one of the Makefile."""
     named = set(COMMAND.findall(document.read_text()))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named - targets == set()
 
 
 def test_help_lists_every_command():
     """`make` alone shows each target with a line about it."""
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    listed = set(re.findall(r"^make ([a-z]+) +\S", said.stdout, re.MULTILINE))
+    listed = set(re.findall(r"^make ([a-z-]+) +\S", said.stdout, re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert listed == set(phony[1].split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from telemetry_core.clock import system_clock
 from telemetry_core.errors import StorageClosedError
 from telemetry_core.storage import Storage
+from telemetry_core.testing.calls import Call
 from telemetry_core.testing.promise import OpenStorage, PromiseTests, promise
 from telemetry_core.testing.samples import (
     STOPPED_AT,
@@ -38,7 +40,7 @@ _CALLS: dict[str, Callable[[Storage], object]] = {
 
 
 class ClosingTests(PromiseTests):
-    """The promises `close.…`, `flush.…` and `reopen.…`."""
+    """The promises `close.…`, `flush.…`, `removed.…` and `reopen.…`."""
 
     @promise("close.twice")
     def test_close_twice(self, open_storage: OpenStorage) -> None:
@@ -84,6 +86,29 @@ class ClosingTests(PromiseTests):
             append_numbers(storage, 3)
             assert data_of(storage) == [1, 2, 3]
 
+    @promise("flush.threads")
+    def test_any_thread_may_flush(self, open_storage: OpenStorage) -> None:
+        """`flush` may be called from any thread while another one appends, and disturbs it not."""
+        with open_storage() as storage:
+            flushed, is_over = threading.Semaphore(0), threading.Event()
+
+            def flush() -> None:
+                while not is_over.is_set():
+                    storage.flush()
+                    flushed.release()
+
+            flushes = [Call(flush) for _ in range(3)]
+            try:
+                for number in range(50):
+                    append_numbers(storage, 2 * number, 2 * number + 1)
+                    if not flushed.acquire(timeout=self.patience_s):
+                        break
+            finally:
+                is_over.set()
+            for call in flushes:
+                call.result(self.patience_s)
+            assert data_of(storage) == list(range(100))
+
     @promise("flush.writable")
     def test_an_open_storage_is_writable(self, open_storage: OpenStorage) -> None:
         """`check_writable` returns while appends are taken, and stores nothing."""
@@ -92,6 +117,21 @@ class ClosingTests(PromiseTests):
             append_numbers(storage, 1)
             storage.check_writable()
             assert data_of(storage) == [1]
+
+    @promise("removed.rises")
+    def test_what_was_removed_never_comes_back(self, open_storage: OpenStorage) -> None:
+        """`removed_through` is 0 or the seq of an event that was, and it never falls."""
+        removed, last = [0], 0
+        for _ in range(2):
+            with open_storage() as storage:
+                for number in range(20):
+                    last = max(last, append_numbers(storage, number)[0].seq)
+                    removed.append(storage.removed_through())
+                    assert removed[-1] <= last
+                    storage.flush()
+                if not storage.capabilities.durable:
+                    break
+        assert removed == sorted(removed)
 
     @promise("reopen.events", needs="durable")
     def test_events_survive_a_reopen(self, open_storage: OpenStorage) -> None:

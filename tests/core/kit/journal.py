@@ -33,7 +33,9 @@ class JournalStorage(Storage):
     @property
     def capabilities(self):
         """Everything that a promise of the kit may need."""
-        return Capabilities(durable=True, shared_writers=True, keeps_ephemeral=True)
+        return Capabilities(
+            durable=True, shared_writers=True, keeps_ephemeral=True, replicates=True
+        )
 
     def append(self, drafts, recorded_ns):
         """Append, and write the call down."""
@@ -56,6 +58,12 @@ class JournalStorage(Storage):
             kept = memory.finish_run(run)
             self._keep("finish_run", run)
             return kept
+
+    def replicate(self, events):
+        """Take them, and write the call down."""
+        with self._alone() as memory:
+            memory.replicate(events)
+            self._keep("replicate", list(events))
 
     def read(self, selection=EVERYTHING):
         """Read what anybody appended."""

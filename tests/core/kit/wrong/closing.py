@@ -1,5 +1,7 @@
 """Storages that close, flush or open again wrongly."""
 
+import time
+
 from attrs import evolve
 
 from telemetry_core.errors import StorageClosedError, StorageUnavailableError
@@ -80,6 +82,54 @@ class HasNothingToFlush(JournalStorage):
         before, self.size = self.size, self.path.stat().st_size
         if before == self.size:
             raise StorageUnavailableError("journal", "there is nothing to flush")
+
+
+@breaks("flush.threads")
+class FlushesForOneThread(JournalStorage):
+    """Takes no flush from a thread while another one flushes."""
+
+    is_flushing = False
+
+    def flush(self):
+        if self.is_flushing:
+            raise StorageUnavailableError("journal", "it is being flushed")
+        self.is_flushing = True
+        time.sleep(0.001)
+        self.is_flushing = False
+
+
+@breaks("flush.threads")
+class LosesWhatComesWhileItFlushes(JournalStorage):
+    """Keeps nothing of what is appended while somebody flushes."""
+
+    is_flushing = False
+
+    def flush(self):
+        self.is_flushing = True
+        time.sleep(0.001)
+        self.is_flushing = False
+
+    def append(self, drafts, recorded_ns):
+        if self.is_flushing:
+            return [draft.recorded(1) for draft in drafts]
+        return super().append(drafts, recorded_ns)
+
+
+@breaks("removed.rises")
+class ForgetsWhatItRemoved(JournalStorage):
+    """Says what was removed the last time, and the next time that nothing was."""
+
+    def removed_through(self):
+        last = self.wait(0, 0)
+        return last if last % 7 == 3 else 0
+
+
+@breaks("removed.rises")
+class RemovesWhatIsToCome(JournalStorage):
+    """Names a seq that nobody was given."""
+
+    def removed_through(self):
+        return self.wait(0, 0) + 1
 
 
 @breaks("flush.writable")

@@ -7,7 +7,7 @@ from attrs import evolve
 from telemetry_core.clock import instant_ns
 from telemetry_core.errors import UnknownRunError
 from telemetry_core.events import make_event
-from telemetry_core.storage import EVERYTHING
+from telemetry_core.storage import EVERYTHING, Selection
 from tests.core.kit.fault import breaks
 from tests.core.kit.journal import JournalStorage
 
@@ -213,8 +213,12 @@ class TakesSignsInRunIdsForTheSame(JournalStorage):
 
 
 @breaks("model.same")
-class ForgetsUntilOfTypes(_Widens):
-    """Does not look at `until` when types are asked for."""
+class ForgetsUntilOfAnythingElse(_Widens):
+    """Looks at `until` only when nothing else is asked for."""
 
     def wider(self, selection):
-        return evolve(selection, until=None) if selection.types else selection
+        return (
+            selection
+            if selection == Selection(until=selection.until)
+            else evolve(selection, until=None)
+        )
