@@ -113,13 +113,13 @@ def _matches(media_range: str, media_type: str) -> bool:
     return media_range == media_type or (subtype == "*" and media_type.startswith(f"{kind}/"))
 
 
-def blocks_of(events: Iterable[Event], form: Format) -> Iterator[bytes]:
-    """Yield *events* in the format *form*, in blocks."""
+def blocks_of(read: Callable[[], Iterable[Event]], form: Format) -> Iterator[bytes]:
+    """Yield the events that *read* returns in the format *form*, in blocks."""
     if form.head:
         yield form.head
     block: list[bytes] = []
     size = 0
-    for event in events:
+    for event in read():
         part = form.encode(event)
         block.append(part)
         size += len(part)

@@ -15,15 +15,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import orjson
-from anyio import to_thread
 from attrs import evolve, frozen
 
-from telemetry_core import Event, Recorder, Run, Selection, StorageClosedError
+from telemetry_core import Event, Recorder, Run, Selection, Snapshot, StorageClosedError
 from telemetry_core.codec import event_json
 
 T = TypeVar("T")
@@ -52,12 +52,20 @@ class Live:
     """
     The live part of one service. Its clients are all in one event loop.
 
+    *ask* calls what may have to wait for the storage, *facts_of* says what is told of a run.
+
     The tail holds every event of a seq above any that it held before; a place in it is the number
     of frames that ever stood before that place.
     """
 
-    def __init__(self, recorder: Recorder, facts_of: Callable[[Run], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        ask: Callable[[Callable[[], Any]], Awaitable[Any]],
+        facts_of: Callable[[Run], dict[str, Any]],
+    ) -> None:
         self._recorder = recorder
+        self._ask = ask
         self._facts_of = facts_of
         self._storage = recorder.storage
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,12 +93,12 @@ class Live:
         try:
             await self._begin_reading()
             cursor = self._last_seq if after is None else after
+            place, target = self._next_place, self._last_seq
             yield await self._state(cursor)
             if cursor > self._last_seq and cursor > await self._newest_seq():
                 # It comes from before the site was made anew: what it knows says nothing here.
-                yield _lagged(cursor, self._last_seq)
-                cursor = self._last_seq
-            place, target = self._next_place, self._last_seq
+                yield _lagged(cursor, target)
+                cursor = target
             while not self._is_over:
                 if max_lag is not None and self._last_seq - cursor > max_lag:
                     yield _lagged(cursor, self._last_seq)
@@ -100,7 +108,7 @@ class Live:
                     place, target = self._next_place, self._last_seq
                     yield await self._state(cursor)
                 if cursor < target:
-                    frames, cursor = await to_thread.run_sync(self._replay, selection, cursor)
+                    frames, cursor = await self._ask(partial(self._replay, selection, cursor))
                     if frames:
                         yield frames
                     continue
@@ -155,18 +163,18 @@ class Live:
         return frames, cursor
 
     async def _state(self, cursor: int) -> bytes:
-        run = await to_thread.run_sync(self._recorder.active_run)
+        run = await self._ask(self._recorder.active_run)
         frame = self._run_frame("none" if run is None else "active", run)
         return b"id: %d\nretry: 1000\n%b" % (cursor, frame)
 
     async def _newest_seq(self) -> int:
         """Return the last seq that was given, also to an event that is not in the history."""
-        snapshot = await to_thread.run_sync(self._recorder.current)
+        snapshot: Snapshot = await self._ask(self._recorder.current)
         return max(snapshot.as_of_seq, self._last_seq)
 
     async def _begin_reading(self) -> None:
         """See that the thread reads all that comes behind `_last_seq`."""
-        seen = await to_thread.run_sync(self._storage.wait, 0, 0)
+        seen = await self._ask(partial(self._storage.wait, 0, 0))
         loop = asyncio.get_running_loop()
         if not self._is_reading or loop is not self._loop:
             self._is_reading, self._loop = True, loop

@@ -8,20 +8,25 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from anyio import lowlevel, to_thread
 from attrs import asdict
 
-from telemetry_core import Clock, Plugins, Run, Storage, hookimpl, system_clock
+from telemetry_core import Clock, Event, Plugins, Run, Storage, hookimpl, system_clock
 from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
+from telemetry_core.intake import Report
 from telemetry_core.recorder import Recorder
 from telemetry_http.bodies import EventRequest, RunAnswer
 from telemetry_http.leases import Leases
 from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
 from telemetry_http.polling import Pollers
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +81,7 @@ class TelemetryService:
                 clock=clock,
                 **options,
             )
-        self.live = Live(self.recorder, self.run_facts)
+        self.live = Live(self.recorder, self.ask, self.run_facts)
         self.leases = Leases(self.recorder)
         told.tell_started = (self.leases.run_started, self.live.run_started)
         told.tell_stopped = (self.leases.run_stopped, self.live.run_stopped)
@@ -84,6 +89,54 @@ class TelemetryService:
         self._pollers.start("leases", _LEASES_CHECKED_S, self.leases.check)
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
+
+    async def ask(self, function: Callable[[], T]) -> T:
+        """Return what *function* reads from the storage, without keeping anybody else waiting."""
+        return await to_thread.run_sync(function)
+
+    async def change(self, function: Callable[[], T]) -> T:
+        """Return what *function* does to the storage, without keeping anybody else waiting."""
+        return await to_thread.run_sync(function)
+
+    async def record(self, wanted: EventRequest) -> Event:
+        """
+        Record the event that is *wanted*.
+
+        Raises:
+            InvalidEventError, IdConflictError, StorageError: As for `Recorder.record`.
+        """
+
+        def record() -> Event:
+            return self.recorder.record(
+                wanted.type,
+                wanted.data,
+                ts=wanted.ts,
+                meta=wanted.meta,
+                make_current=wanted.make_current,
+                store_permanently=wanted.store_permanently,
+                stream=wanted.stream,
+                id=wanted.id,
+            )
+
+        # A cheap commit is quicker than a way to another thread and back; a costly one would
+        # keep every other client waiting.
+        if self.recorder.storage.capabilities.costly_commit:
+            return await self.change(record)
+        return record()
+
+    async def record_texts(self, texts: Sequence[bytes]) -> Report:
+        """
+        Record the events in *texts*, each the JSON of one, and report what became of each.
+
+        Raises:
+            StorageError: As for `Recorder.record_json`.
+        """
+        if self.recorder.storage.capabilities.costly_commit:
+            return await self.change(partial(self.recorder.record_json, texts))
+        report = self.recorder.record_json(texts)
+        # A body that arrives quickly would leave nobody else a turn.
+        await lowlevel.checkpoint()
+        return report
 
     @property
     def has_hooks(self) -> bool:

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
-import anyio
 import attrs
 import orjson
-from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -58,15 +56,9 @@ async def post_events(request: Request) -> Response:
 
 
 async def _record_all(request: Request, service: TelemetryService, tally: _Tally) -> None:
-    is_costly = service.recorder.storage.capabilities.costly_commit
     async with aclosing(texts_of(request)) as blocks:
         async for texts in blocks:
-            if is_costly:
-                report = await to_thread.run_sync(service.recorder.record_json, texts)
-            else:
-                report = service.recorder.record_json(texts)
-                # A body that arrives quickly would leave nobody else a turn.
-                await anyio.lowlevel.checkpoint()
+            report = await service.record_texts(texts)
             tally.add(texts, report)
             if service.has_hooks:
                 for event in report.events:

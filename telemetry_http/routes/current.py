@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import unquote
 
 import orjson
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +16,7 @@ from telemetry_http.bodies import CurrentQuery
 from telemetry_http.past import current_at
 from telemetry_http.problems import RequestError
 from telemetry_http.queries import read_query
+from telemetry_http.service import TelemetryService
 from telemetry_http.tags import tagged
 
 _PREFIX = "/current/"
@@ -43,8 +44,8 @@ async def get_v1_current(request: Request) -> Response:
         snapshot = await _snapshot(request)
         facts = b'"as_of_seq":%d,"at":null' % snapshot.as_of_seq
         return tagged(request, b'{%b,"current":%b}' % (facts, _by_type(snapshot)))
-    recorder = request.app.state.service.recorder
-    moment, events = await to_thread.run_sync(current_at, recorder, at)
+    service: TelemetryService = request.app.state.service
+    moment, events = await service.ask(partial(current_at, service.recorder, at))
     as_of_seq = max((event.seq for event in events.values()), default=0)
     facts = b'"as_of_seq":%d,"at":%b' % (as_of_seq, orjson.dumps(moment))
     return tagged(request, b'{%b,"current":%b}' % (facts, _by_type(events)))
@@ -56,10 +57,11 @@ def _by_type(events: Mapping[str, Event]) -> bytes:
 
 
 async def _snapshot(request: Request) -> Snapshot:
-    recorder = request.app.state.service.recorder
+    service: TelemetryService = request.app.state.service
+    recorder = service.recorder
     if recorder.storage.capabilities.costly_commit:
-        return await to_thread.run_sync(recorder.current)
-    return recorder.current()  # type: ignore[no-any-return]
+        return await service.ask(recorder.current)
+    return recorder.current()
 
 
 def _type_in(request: Request) -> str:

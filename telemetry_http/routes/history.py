@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
 import orjson
-from anyio import to_thread
 from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,9 +33,9 @@ async def get_events(request: Request) -> Response:
     selection = selection_of(query)
     form = format_for(request, query.format)
     if form is JSON:
-        page = await to_thread.run_sync(_read_page, service.recorder, selection)
+        page = await service.ask(partial(_read_page, service.recorder, selection))
         return _page_answer(request, page)
-    blocks = _blocks(service.recorder, selection, form)
+    blocks = _blocks(service, selection, form)
     # Until the first one is there, an error can still be told as one.
     first = await anext(blocks, b"")
     return StreamResponse(first, blocks, service.open_ended, media_type=form.media_types[0])
@@ -52,7 +52,7 @@ async def get_one_event(request: Request) -> Response:
         found = next(service.recorder.history(after=seq - 1, limit=1), None)
         return found if found is not None and found.seq == seq else None
 
-    event = await to_thread.run_sync(find)
+    event = await service.ask(find)
     if event is None:
         raise RequestError(404, f"no event of the seq {seq}")
     return Response(event_json(event), media_type=JSON.media_types[0])
@@ -91,13 +91,9 @@ def _page_answer(request: Request, page: tuple[list[bytes], int | None]) -> Resp
 
 
 async def _blocks(
-    recorder: Recorder, selection: Selection, form: Format
+    service: TelemetryService, selection: Selection, form: Format
 ) -> AsyncGenerator[bytes, None]:
     """Yield the history in *form*, each block read in a worker thread when it is wanted."""
-    blocks = blocks_of(recorder.storage.read(selection), form)
-    while (block := await to_thread.run_sync(_next, blocks)) is not None:
+    blocks = blocks_of(partial(service.recorder.storage.read, selection), form)
+    while (block := await service.ask(partial(next, blocks, None))) is not None:
         yield block
-
-
-def _next(blocks: Iterator[bytes]) -> bytes | None:
-    return next(blocks, None)

@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from anyio import to_thread
 
 from telemetry_core import EVERYTHING, Recorder, Selection
 from telemetry_core.memory import MemoryStorage
@@ -318,7 +319,7 @@ def test_a_gap_that_retention_left_is_told(after):
     with Recorder(Shortened()) as recorder:
         for number in range(1, 7):
             recorder.record("w", number)
-        found = asyncio.run(look(Live(recorder, dict)))
+        found = asyncio.run(look(Live(recorder, to_thread.run_sync, dict)))
 
     lagged = b'event: lagged\nid: 4\ndata: {"after":2,"resumes_after":4}\n\n'
     assert (after == 2) == (lagged in found)
