@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from telemetry_http.client import TelemetryClient
     from telemetry_http.process import telemetry_server
     from telemetry_http.remote_event import TelemetryEvent
+    from telemetry_http.reports import BatchReport
     from telemetry_http.service import TelemetryService
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressInUseError",
     "AddressRefusedError",
+    "BatchReport",
     "BusyError",
     "EventRequest",
     "ServerUnreachableError",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BatchReport": "reports",
     "EventRequest": "bodies",
     "TelemetryClient": "client",
     "TelemetryEvent": "remote_event",

@@ -7,20 +7,18 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-
-@frozen
-class EventAnswer:
-    """An event as it was recorded."""
-
-    seq: int
-    ts: str
-    type: str
-    data: Any
-    meta: Mapping[str, Any]
+from telemetry_http.bodies import (
+    CurrentAnswer,
+    EventAnswer,
+    EventsPage,
+    RunAnswer,
+    RunsAnswer,
+)
+from telemetry_http.reports import BatchReport
 
 
 @frozen
-class CurrentAnswer:
+class EventsByTypeAnswer:
     """The latest event of each type, by type."""
 
     current: Mapping[str, EventAnswer]
@@ -34,29 +32,6 @@ class ActiveRunAnswer:
     run_id: str
     meta: Mapping[str, Any]
     started_at: str
-
-
-@frozen
-class RunAnswer:
-    """A run with how it ended, and what was counted."""
-
-    run_dir: str
-    run_id: str
-    meta: Mapping[str, Any]
-    started_at: str
-    stopped_at: str | None
-    status: str
-    reason: str | None
-    events: int
-    first_seq: int | None
-    last_seq: int | None
-
-
-@frozen
-class RunsAnswer:
-    """All runs, in the order they were first started."""
-
-    runs: list[RunAnswer]
 
 
 @frozen
@@ -103,14 +78,22 @@ class ProblemDocument:
 
 TEXT: Final = "text/plain"
 HTML: Final = "text/html"
+SSE: Final = "text/event-stream"
 
 ANSWERS: Final[dict[str, type | str]] = {
     "POST /event": EventAnswer,
-    "GET /current": CurrentAnswer,
+    "GET /current": EventsByTypeAnswer,
     "GET /current/{type}": EventAnswer,
     "GET /run": ActiveRunAnswer,
     "POST /run/start": ActiveRunAnswer,
     "POST /run/stop": ActiveRunAnswer,
+    "POST /v1/events": BatchReport,
+    "GET /v1/events": EventsPage,
+    "GET /v1/events/{seq}": EventAnswer,
+    "GET /v1/current": CurrentAnswer,
+    "GET /v1/stream": SSE,
+    "POST /v1/runs": RunAnswer,
+    "POST /v1/runs/{run_id}/stop": RunAnswer,
     "GET /v1/runs": RunsAnswer,
     "GET /v1/runs/{run_id}": RunAnswer,
     "GET /health": HealthAnswer,
@@ -120,3 +103,16 @@ ANSWERS: Final[dict[str, type | str]] = {
     "GET /docs": HTML,
 }
 """By operation: a class, or a media type. Handlers that name a class of theirs need no line."""
+
+ALSO: Final[dict[str, tuple[str, ...]]] = {
+    "GET /v1/events": ("application/x-ndjson", "text/csv"),
+}
+"""The media types that an operation answers with besides, as the request asks for."""
+
+CREATES: Final = frozenset({"POST /v1/runs"})
+"""The operations that answer with 201 when there is something new."""
+
+MANY: Final[dict[str, tuple[str, ...]]] = {
+    "POST /v1/events": ("application/x-ndjson", "application/jsonl", "application/jsonlines"),
+}
+"""The operations whose body is a list, and the media types in which it has one a line."""

@@ -17,7 +17,7 @@ from starlette.convertors import FloatConvertor, IntegerConvertor
 from starlette.routing import BaseRoute, Route
 
 import telemetry_http
-from telemetry_http.answers import ANSWERS, ProblemDocument
+from telemetry_http.answers import ALSO, ANSWERS, CREATES, MANY, SSE, ProblemDocument
 from telemetry_http.authorization import needed
 from telemetry_http.guard import SAFE
 
@@ -27,10 +27,13 @@ _OPTIONAL_BODY: Final = "may_be_missing"
 
 STATUSES: Final = {
     200: "It was done",
+    201: "It was made",
+    304: "The client has it already",
     400: "The body is not JSON, or was not sent to its end",
     401: "A token is needed, or the one given is wrong",
     403: "The token does not permit it, or a page of another site asks",
     404: "There is none",
+    406: "It is not told in a type that is accepted",
     408: "The body did not arrive in time",
     409: "It is in conflict with what is there",
     413: "The body is too large",
@@ -51,6 +54,10 @@ _NARROWED: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "stream": {"enum": ["site"]},
     },
     "RunStartRequest": {"run_id": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}},
+    "RunRequest": {
+        "run_id": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"},
+        "on_conflict": {"enum": ["error", "stop", "join"]},
+    },
     "RunStopRequest": {"status": {"enum": ["completed", "failed", "aborted", "lost"]}},
 }
 """What the classes of the bodies do not say of their texts, and the core checks."""
@@ -59,6 +66,9 @@ _ALWAYS: Final = {200, 421, 431}
 _ASKS_FOR_TOKEN: Final = {401, 503}
 _CHANGES: Final = {403, 409, 507}
 _TAKES_BODY: Final = {400, 408, 413, 415, 422}
+_FOLLOWS: Final = {"tagged": 304, "format_for": 406}
+"""What a handler may answer with because of what it calls."""
+
 _MAY_BE_NONE: Final = frozenset({"GET /run", "POST /run/stop"})
 
 
@@ -69,7 +79,7 @@ class _Named:
     request: type | None = None
     query: type | None = None
     answer: type | str | None = None
-    may_lack_body: bool = False
+    names: frozenset[str] = frozenset()
 
 
 def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
@@ -123,13 +133,21 @@ def _operation(method: str, route: Route, named: _Named) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if named.request is not None:
-        schema = {"$ref": _REFERENCE.format(name=named.request.__name__)}
         operation["requestBody"] = {
-            "required": not named.may_lack_body,
-            "content": {"application/json": {"schema": schema}},
+            "required": _OPTIONAL_BODY not in named.names,
+            "content": _body(f"{method} {route.path_format}", named.request),
         }
     operation["responses"] = _responses(method, route, named)
     return operation
+
+
+def _body(operation: str, request: type) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(name=request.__name__)}
+    if operation not in MANY:
+        return {"application/json": {"schema": schema}}
+    # Lines are no JSON, so no schema can say more of them than that they are text.
+    lines = {media_type: {"schema": {"type": "string"}} for media_type in MANY[operation]}
+    return {**lines, "application/json": {"schema": {"type": "array", "items": schema}}}
 
 
 def _responses(method: str, route: Route, named: _Named) -> dict[str, Any]:
@@ -139,7 +157,12 @@ def _responses(method: str, route: Route, named: _Named) -> dict[str, Any]:
         str(status): {"description": STATUSES[status], "content": content}
         for status in sorted(_statuses(method, route, named))
     }
-    answers["200"] = {"description": STATUSES[200], **_content(named.answer)}
+    operation = f"{method} {route.path_format}"
+    done = _content(named.answer, *ALSO.get(operation, ()))
+    for status in [200, 201] if operation in CREATES else [200]:
+        answers[str(status)] = {"description": STATUSES[status], **done}
+    if "304" in answers:
+        del answers["304"]["content"]
     if not route.endpoint.__module__.startswith(f"{telemetry_http.__name__}."):
         answers["default"] = {"description": "What the plugin of this route answers"}
     return answers
@@ -154,6 +177,7 @@ def _statuses(method: str, route: Route, named: _Named) -> set[int]:
         statuses |= _CHANGES
     if named.request is not None:
         statuses |= _TAKES_BODY
+    statuses |= {status for name, status in _FOLLOWS.items() if name in named.names}
     if named.query is not None:
         statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
     if route.param_convertors or f"{method} {route.path_format}" in _MAY_BE_NONE:
@@ -161,13 +185,15 @@ def _statuses(method: str, route: Route, named: _Named) -> set[int]:
     return statuses
 
 
-def _content(answer: type | str | None) -> dict[str, Any]:
+def _content(answer: type | str | None, *also: str) -> dict[str, Any]:
     if answer is None:
         return {}
     if isinstance(answer, str):
-        return {"content": {answer: {"schema": {"type": "string"}}}}
+        # A stream is no text that a schema could be of.
+        return {"content": {answer: {} if answer == SSE else {"schema": {"type": "string"}}}}
     schema = {"$ref": _REFERENCE.format(name=answer.__name__)}
-    return {"content": {"application/json": {"schema": schema}}}
+    others = {media_type: {"schema": {"type": "string"}} for media_type in also}
+    return {"content": {"application/json": {"schema": schema}, **others}}
 
 
 def _path_parameters(route: Route) -> Iterator[dict[str, Any]]:
@@ -182,7 +208,11 @@ def _query_parameters(query: type | None) -> Iterator[dict[str, Any]]:
         return
     (schema,), components = msgspec.json.schema_components([query], ref_template=_REFERENCE)
     schema = components.get(query.__name__, schema)
-    for name, of_it in schema["properties"].items():
+    for name, either in schema["properties"].items():
+        # A parameter that is left out has no value; `null` would be a text.
+        of_it = next(one for one in either.get("anyOf", [either]) if one.get("type") != "null")
+        if of_it.get("type") == "object":
+            continue  # `meta.KEY=VALUE`, of which OpenAPI has no word
         required = name in schema.get("required", ())
         # A word of Python in a query, such as `from`, has an underscore behind it in the class.
         yield {"name": name.rstrip("_"), "in": "query", "required": required, "schema": of_it}
@@ -227,9 +257,7 @@ def _named(method: str, route: Route) -> _Named:
             if name.endswith(role):
                 found[role.lower()] = kind
     answer = found.get("answer", ANSWERS.get(f"{method} {route.path_format}"))
-    return _Named(
-        found.get("request"), found.get("query"), answer, may_lack_body=_OPTIONAL_BODY in names
-    )
+    return _Named(found.get("request"), found.get("query"), answer, frozenset(names))
 
 
 def _names_used_by(handler: Any, scope: Mapping[str, Any]) -> set[str]:

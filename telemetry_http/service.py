@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from anyio import lowlevel
+from attrs import asdict
+
 from telemetry_core import (
     Clock,
     Event,
@@ -19,12 +22,18 @@ from telemetry_core import (
     Plugins,
     Run,
     Storage,
+    hookimpl,
     system_clock,
 )
 from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
+from telemetry_core.intake import Report
 from telemetry_core.recorder import Recorder
-from telemetry_http.bodies import EventRequest
+from telemetry_http.bodies import EventRequest, RunAnswer
+from telemetry_http.leases import Leases
+from telemetry_http.live import Live
+from telemetry_http.open_ended import OpenEnded
+from telemetry_http.polling import Pollers
 from telemetry_http.tally import MAX_TYPES, KnownTypes, Tally
 from telemetry_http.workers import STORAGE_TIMEOUT_S, Workers
 
@@ -37,6 +46,7 @@ PostEventHook = Callable[[dict[str, Any], EventRequest], object]
 MAX_WAITING = 10_000
 _CLOSE_S = 3.0
 _LOOK_S = 5.0
+_LEASES_CHECKED_S = 0.25
 _CHANGING, _ASKING = 32, 8
 _CHANGES_WAITING, _QUESTIONS_WAITING = 1000, 100
 
@@ -69,7 +79,10 @@ class TelemetryService:
         max_types: int = MAX_TYPES,
         **options: Any,
     ) -> None:
+        self.open_ended = OpenEnded()
         self.plugins = Plugins() if plugins is None else plugins
+        self._told = _ToldOfRuns()
+        self.plugins.manager.register(self._told)
         clock = system_clock if now_provider is None else _clock_of(now_provider)
         if storage is not None:
             self.recorder = Recorder(
@@ -110,6 +123,12 @@ class TelemetryService:
             timeout_s=min(_LOOK_S, storage_timeout_s),
             changes=False,
         )
+        self.live = Live(self.recorder, self.ask, self.run_facts)
+        self.leases = Leases(self.recorder)
+        self._told.tell_started = (self.leases.run_started, self.live.run_started)
+        self._told.tell_stopped = (self.leases.run_stopped, self.live.run_stopped)
+        self._pollers = Pollers()
+        self._pollers.start("leases", _LEASES_CHECKED_S, self.leases.check)
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
 
@@ -180,6 +199,30 @@ class TelemetryService:
             self.tally.recorded += 1
         return event
 
+    async def record_texts(self, texts: Sequence[bytes]) -> Report:
+        """
+        Record the events in *texts*, each the JSON of one, and report what became of each.
+
+        Raises:
+            StorageError: As for `Recorder.record_json`.
+            BusyError: As for `change`.
+        """
+
+        def record() -> Report:
+            return self._types.record_known(texts, self.recorder.record_json)
+
+        if self.recorder.storage.capabilities.costly_commit:
+            report = await self.change(record)
+        else:
+            report = record()
+            # A body that arrives quickly would leave nobody else a turn.
+            await lowlevel.checkpoint()
+        duplicates = sum(event.is_duplicate for event in report.events)
+        self.tally.recorded += len(report.events) - duplicates
+        self.tally.duplicates += duplicates
+        self.tally.refused += len(report.rejected)
+        return report
+
     @property
     def has_hooks(self) -> bool:
         """Whether anybody wants to hear of posted events."""
@@ -195,6 +238,22 @@ class TelemetryService:
         place = run.directory or run.run_id
         site_dir = getattr(self.recorder.storage, "site_dir", None)
         return place if site_dir is None else os.path.join(site_dir, place)  # noqa: PTH118
+
+    def run_facts(self, run: Run) -> dict[str, Any]:
+        """Return *run* as the service tells it."""
+        facts = RunAnswer(
+            run_dir=self.run_directory(run),
+            run_id=run.run_id,
+            meta=run.meta,
+            started_at=run.started_at,
+            stopped_at=run.stopped_at,
+            status=run.status,
+            reason=run.reason,
+            events=run.events,
+            first_seq=run.first_seq,
+            last_seq=run.last_seq,
+        )
+        return asdict(facts, recurse=False)
 
     def on_shutdown(self, callback: Callable[[], object]) -> None:
         """Call *callback* when somebody asks the service to stop."""
@@ -213,6 +272,7 @@ class TelemetryService:
         Raises:
             StorageError: It is not certain that everything survives a power cut.
         """
+        self._pollers.stop()
         for hook in self._hooks:
             hook.close()
         errors: list[BaseException] = []
@@ -228,6 +288,7 @@ class TelemetryService:
         closing.join(self._storage_timeout_s)
         if closing.is_alive():
             log.error("the storage did not close within %g s and is left", self._storage_timeout_s)
+        self.plugins.manager.unregister(self._told)
         if errors:
             raise errors[0]
 
@@ -249,6 +310,24 @@ def _clock_of(now_provider: Callable[[], datetime]) -> Clock:
         return instant_ns(now if now.tzinfo is not None else now.replace(tzinfo=UTC))
 
     return clock
+
+
+class _ToldOfRuns:
+    """What the recorder tells of its runs, for those who are made after it."""
+
+    def __init__(self) -> None:
+        self.tell_started: Sequence[Callable[[Run], object]] = ()
+        self.tell_stopped: Sequence[Callable[[Run], object]] = ()
+
+    @hookimpl
+    def telemetry_run_started(self, run: Run) -> None:
+        for tell in self.tell_started:
+            tell(run)
+
+    @hookimpl
+    def telemetry_run_stopped(self, run: Run) -> None:
+        for tell in self.tell_stopped:
+            tell(run)
 
 
 class _Hook:

@@ -75,7 +75,7 @@ def test_a_body_is_found_in_the_code_that_reads_it(description):
     found = operations(description)
     bodies = {
         name: (
-            operation["requestBody"]["content"]["application/json"]["schema"]["$ref"],
+            operation["requestBody"]["content"]["application/json"]["schema"].get("$ref"),
             operation["requestBody"]["required"],
         )
         for name, operation in found.items()
