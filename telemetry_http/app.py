@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 from attrs import frozen
 from starlette.applications import Starlette
@@ -11,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from telemetry_core import TelemetryError
 from telemetry_http import extensions
@@ -124,9 +125,22 @@ def _refuse(_: Request, error: Exception) -> Response:
     return problem_of(error)
 
 
-def _refuse_http(_: Request, error: Exception) -> Response:
+def _refuse_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # says which is registered
-    return problem(error.status_code, error.detail, headers=error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(sorted(_methods_at(request)))}
+    return problem(error.status_code, error.detail, headers=headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return what is allowed at the path of *request*, which several routes may share."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 def _fail(request: Request, error: Exception) -> Response:

@@ -358,9 +358,13 @@ def test_our_own_page_may_change_things(server):
 
 def test_wrong_methods_are_405_and_say_which_are_right(refused):
     """The `Allow` header lists them."""
-    answer = refused({405}, "GET", "/event")
-
-    assert "POST" in answer.headers["allow"]
+    for method, path, allowed in (
+        ("GET", "/event", "POST"),
+        ("DELETE", "/v1/runs", "GET, HEAD, POST"),
+        ("OPTIONS", "/v1/events", "GET, HEAD, POST"),
+        ("BREW", "/current/x", "GET, HEAD"),
+    ):
+        assert allowed == refused({405}, method, path).headers["allow"]
 
 
 PATHS = (
