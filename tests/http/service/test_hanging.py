@@ -97,6 +97,15 @@ def test_reading_that_hangs_keeps_nobody_from_recording(hanging):
     assert 200 == service.ask("GET", "/health").status
 
 
+def test_a_batch_that_waits_for_it_is_answered(hanging):
+    """With the report on what was recorded before."""
+    service = hanging("append")
+    lines = {"Content-Type": "application/x-ndjson"}
+    answer = service.ask("POST", "/v1/events", b'{"type":"hang","data":1}\n', headers=lines)
+
+    assert (503, 0) == (answer.status, answer.json["accepted"])
+
+
 def test_asking_how_it_is_keeps_nobody_from_anything(hanging):
     """A supervisor asks again and again, and each question would take a thread."""
     service = hanging("check_writable")

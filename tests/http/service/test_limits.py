@@ -177,6 +177,23 @@ def test_a_type_too_many_is_refused(serve):
     assert 200 == again.ask("POST", "/event", {"type": "c", "data": 1}).status
 
 
+def test_a_type_too_many_in_a_batch_costs_no_other_line(serve):
+    """It is rejected by its line, and what else is wrong is told as always."""
+    service = serve("--max-types", "2")
+    lines = {"Content-Type": "application/x-ndjson"}
+    first = b'{"type":"a","data":1}\n{"type":"b","data":1}\n'
+    assert 200 == service.ask("POST", "/v1/events", first, headers=lines).status
+    more = b'{"type":"c","data":1}\n{"type":"a","data":2}\nnonsense\n{"type":"d","data":1}\n'
+    report = service.ask("POST", "/v1/events", more, headers=lines).json
+
+    assert (1, 3) == (report["accepted"], report["rejected_total"])
+    assert [1, 3, 4] == [each["line"] for each in report["rejected"]]
+    assert "no more are taken" in report["rejected"][0]["detail"]
+    metrics = service.ask("GET", "/metrics").text
+    assert 'telemetry_http_events_total{outcome="recorded"} 3.0' in metrics
+    assert 'telemetry_http_events_total{outcome="refused"} 3.0' in metrics
+
+
 def test_an_event_that_is_refused_takes_no_place_among_the_types(serve):
     """Otherwise nonsense would keep sense out."""
     service = serve("--max-types", "1")
@@ -189,7 +206,9 @@ def test_an_event_that_is_refused_takes_no_place_among_the_types(serve):
 def test_it_ends_in_time_with_uploads_and_connections_open(serve, number):
     """Whatever its clients are in the middle of."""
     service = serve()
-    for text in (b"", HALF_HEAD, HALF_BODY, CHUNKED, CHUNKED + b'5\r\n{"typ\r\n'):
+    stream = b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    lines = CHUNKED.replace(b"/event", b"/v1/events").replace(b"/json", b"/x-ndjson")
+    for text in (b"", HALF_HEAD, HALF_BODY, CHUNKED, CHUNKED + b'5\r\n{"typ\r\n', stream, lines):
         for _ in range(20):
             service.open(text)
     assert is_served(service)
