@@ -1,12 +1,16 @@
 """`POST /v1/events`: many events in one body, over a real socket."""
 
+import asyncio
 import gzip
 import json
 import signal
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
+
+from telemetry_http import TelemetryService, create_app
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 GOOD = b'{"type":"w","data":%d}'
@@ -247,3 +251,26 @@ def test_a_full_disk_tells_how_far_it_came(server):
 
     assert answer.status in (503, 507)
     assert answer.json["accepted"] == len(server.lines()) > 0
+
+
+def test_hooks_are_told_of_each_event_that_is_new():
+    """As of one that came alone; a duplicate and a bad line are no news."""
+    told = []
+
+    async def send(service):
+        transport = httpx.ASGITransport(create_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            for _ in range(2):
+                await client.post(
+                    "/v1/events",
+                    content=b'{"type":"w","data":1,"id":"a"}\nno\n{"type":"w","data":2}',
+                    headers=NDJSON,
+                )
+
+    with TelemetryService(
+        "memory:", post_event_hooks=[lambda event, request: told.append((event, request))]
+    ) as service:
+        asyncio.run(send(service))
+
+    assert [1, 2, 2] == [event["data"] for event, _ in told]
+    assert [("w", "a"), ("w", None), ("w", None)] == [(one.type, one.id) for _, one in told]
