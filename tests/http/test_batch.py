@@ -183,9 +183,9 @@ def test_another_type_or_encoding_is_not_taken(server, headers):
     assert [] == server.lines()
 
 
-def _memory_kb(server):
+def _most_memory_kb(server):
     status = Path(f"/proc/{server.process.pid}/status").read_text("utf-8")
-    return next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmRSS"))
+    return next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM"))
 
 
 BOMBS = {
@@ -199,12 +199,12 @@ BOMBS = {
 def test_memory_stays_flat_whatever_is_unpacked(server, bomb):
     """A hundred kilobytes that unpack to a hundred megabytes are no danger."""
     post(server, gzip.compress(lines(*range(20_000))), Content_Encoding="gzip")
-    before = _memory_kb(server)
+    before = _most_memory_kb(server)
 
-    answer = post(server, gzip.compress(bomb, 1), Content_Encoding="gzip")
+    answer = post(server, gzip.compress(bomb), Content_Encoding="gzip")
 
     assert answer.status in (200, 422)
-    assert _memory_kb(server) - before < 20_000
+    assert _most_memory_kb(server) - before < 20_000
 
 
 def test_an_endless_upload_is_recorded_as_it_comes(server, eventually):
