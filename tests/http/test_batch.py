@@ -189,7 +189,7 @@ def _most_memory_kb(server):
 
 
 BOMBS = {
-    "lines": b"\n" * 20_000_000,
+    "lines": b"\n" * 8_000_000,
     "one line": b" " * 100_000_000,
     "a text": b'{"type":"w","data":"' + b"x" * 100_000_000,
 }
