@@ -23,6 +23,7 @@ from telemetry_core.errors import (
     NoActiveRunError,
     Problem,
     StorageClosedError,
+    StorageError,
     UnknownRunError,
 )
 from telemetry_core.events import Draft, Event, copy_of
@@ -35,7 +36,7 @@ from telemetry_core.storage import Selection, Snapshot, Storage
 from telemetry_core.validation import Checker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -352,7 +353,7 @@ class Recorder:
             self._observers.run_started(run)
             return run
 
-        return self._commit.call(start)
+        return self._commit.call(lambda: self._changing_runs(start))
 
     def stop_run(
         self, run_id: str | None = None, *, status: str = COMPLETED, reason: str | None = None
@@ -376,7 +377,16 @@ class Recorder:
             self._observers.run_stopped(run)
             return run
 
-        return self._commit.call(stop)
+        return self._commit.call(lambda: self._changing_runs(stop))
+
+    def _changing_runs(self, action: Callable[[], Run]) -> Run:
+        """Return what *action* returns; after an error, events go where the storage says."""
+        try:
+            return action()
+        except BaseException:
+            with contextlib.suppress(StorageError):
+                self._router.set_active_run(self._storage.active_run())
+            raise
 
     @contextlib.contextmanager
     def run(

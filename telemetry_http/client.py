@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 from urllib.parse import quote, urlencode
 
 import orjson
 
-from telemetry_core import Draft, InvalidEventError, LaggedError, Plugins, Problem
-from telemetry_core.clock import Clock, format_ts, system_clock, ts_of
-from telemetry_core.validation import Checker
+from telemetry_core import Draft
+from telemetry_core.clock import Clock, system_clock
 from telemetry_http import settings
 from telemetry_http.decoding import Decoding, make_decoder
+from telemetry_http.encoding import encoded, encoded_draft, stamp
 from telemetry_http.errors import ServerUnreachableError, TelemetryClientError
+from telemetry_http.following import OnRun, follow
 from telemetry_http.remote_event import TelemetryEvent
 from telemetry_http.reports import BatchReport, added_up, report_of
 
@@ -29,14 +29,11 @@ if TYPE_CHECKING:
 KEEPALIVE_EXPIRY_S = 4.0
 """Shorter than the 5 s after which ASGI servers close an idle connection unless told otherwise."""
 
-_UNLIMITED = 2**62
 _NOT_FOUND = 404
 _MAY_PASS = range(500, 600)
 _BLOCK_EVENTS = 1000
 _PAGE_EVENTS = 1000
 _SILENCE_S = 45.0
-_FIRST_RETRY_S = 0.05
-_LAST_RETRY_S = 5.0
 
 
 class Response(Protocol):
@@ -176,7 +173,7 @@ class TelemetryClient:
         if more != {"on_conflict": None, "lease_s": None}:
             path = "/v1/runs"
             body |= {name: value for name, value in more.items() if value is not None}
-        return self._ask("POST", path, _checker().encode(body, "$"))
+        return self._ask("POST", path, encoded(body))
 
     def heartbeat(self, run_id: str) -> float | None:
         """
@@ -196,7 +193,7 @@ class TelemetryClient:
         """
         given = {"status": status, "reason": reason}
         body = {name: value for name, value in given.items() if value is not None}
-        return self._ask("POST", "/run/stop", _checker().encode(body, "$") if body else None)
+        return self._ask("POST", "/run/stop", encoded(body) if body else None)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs of the site, in the order in which they first started."""
@@ -234,7 +231,17 @@ class TelemetryClient:
         Raises:
             InvalidEventError: It cannot be expressed in JSON; nothing was sent.
         """
-        body = self._encode(event_type, data, make_current, meta, store_permanently, ts, stream, id)
+        draft = Draft(
+            event_type,
+            data,
+            ts=ts,
+            meta=meta,
+            make_current=make_current,
+            store_permanently=store_permanently,
+            stream=stream,
+            id=id,
+        )
+        body = encoded_draft(draft, self._clock)
         return self._event_of(self._ask("POST", "/event", body, is_repeatable=id is not None))
 
     def post_events(self, events: Iterable[Draft]) -> BatchReport:
@@ -252,7 +259,7 @@ class TelemetryClient:
         reports = []
         given = iter(events)
         while block := list(itertools.islice(given, _BLOCK_EVENTS)):
-            lines = [self._encode_draft(draft) for draft in block]
+            lines = [encoded_draft(draft, self._clock) for draft in block]
             has_ids = all(draft.id is not None for draft in block)
             reports.append((len(lines), self._post_block(lines, is_repeatable=has_ids)))
         return added_up(reports)
@@ -273,48 +280,9 @@ class TelemetryClient:
         except (KeyError, TypeError):
             raise _error_of(response, answer) from None
 
-    def _encode_draft(self, draft: Draft) -> bytes:
-        return self._encode(
-            draft.type,
-            draft.data,
-            draft.make_current,
-            draft.meta,
-            draft.store_permanently,
-            draft.ts,
-            draft.stream,
-            draft.id,
-        )
-
-    def _encode(  # noqa: PLR0917
-        self,
-        event_type: str,
-        data: Any,
-        make_current: bool,  # noqa: FBT001
-        meta: Mapping[str, Any] | None,
-        store_permanently: bool,  # noqa: FBT001
-        ts: str | datetime | None,
-        stream: str | None,
-        id: str | None,  # noqa: A002
-    ) -> bytes:
-        """Return an event as the service reads it."""
-        checker = _checker()
-        data_json = checker.encode(data, "$.data")
-        meta_json = checker.encode({} if meta is None else meta, "$.meta")
-        rest = {
-            "type": event_type,
-            "make_current": make_current,
-            "store_permanently": store_permanently,
-            "ts": self._stamp(ts),
-            **({} if stream is None else {"stream": stream}),
-            **({} if id is None else {"id": id}),
-        }
-        # Spliced, because data and meta are JSON already and may nest as deep as is allowed.
-        head = checker.encode(rest, "$")[:-1]
-        return b'%b,"data":%b,"meta":%b}' % (head, data_json, meta_json)
-
     def current(self, *, at: str | datetime | None = None) -> dict[str, TelemetryEvent]:
         """Return the latest event of each type, now or as it was at the past moment *at*."""
-        path = "/current" if at is None else f"/v1/current?at={_quote(self._stamp(at))}"
+        path = "/current" if at is None else f"/v1/current?at={_quote(stamp(at, self._clock))}"
         answer = self._ask("GET", path)
         try:
             events = dict(answer["current"])
@@ -390,8 +358,8 @@ class TelemetryClient:
             "type": (types,) if isinstance(types, str) else tuple(types),
             "run": run,
             "stream": stream,
-            "from": None if since is None else self._stamp(since),
-            "to": None if until is None else self._stamp(until),
+            "from": None if since is None else stamp(since, self._clock),
+            "to": None if until is None else stamp(until, self._clock),
         }
         left = limit if last is None else last
         narrowed: dict[str, Any] = {"after": after, "limit": limit, "last": last}
@@ -417,7 +385,7 @@ class TelemetryClient:
         run: str | None = None,
         stream: str | None = None,
         after: int | None = None,
-        on_run: Callable[[str, dict[str, Any] | None], object] | None = None,
+        on_run: OnRun | None = None,
     ) -> Iterator[TelemetryEvent]:
         """
         Yield events as they are recorded, from behind the seq *after* or from now on, for ever.
@@ -433,25 +401,8 @@ class TelemetryClient:
         """
         chosen = {"type": (types,) if isinstance(types, str) else types, "run": run}
         url = f"{self.base_url}/v1/stream?{_query_of({**chosen, 'stream': stream})}"
-        cursor, failures, was_there = after, 0, False
-        while True:
-            try:
-                for event in self._connected(url, cursor):
-                    failures, was_there = 0, True
-                    if event.id:
-                        cursor = int(event.id)
-                    if event.event == "message":
-                        yield self._event_of(orjson.loads(event.data))
-                    elif event.event == "lagged":
-                        raise LaggedError(cursor or 0)
-                    elif event.event == "run" and on_run is not None:
-                        told = orjson.loads(event.data)
-                        on_run(told["fact"], told["run"])
-            except ServerUnreachableError:
-                if not was_there:
-                    raise
-            failures += 1
-            time.sleep(min(_FIRST_RETRY_S * 2**failures, _LAST_RETRY_S))
+        for envelope in follow(partial(self._connected, url), after, on_run):
+            yield self._event_of(envelope)
 
     def _connected(self, url: str, cursor: int | None) -> Iterator[ServerSentEvent]:
         """Yield what comes over one connection, until it ends."""
@@ -480,16 +431,6 @@ class TelemetryClient:
 
     def clear_current(self, record_type: str) -> None:
         """Do nothing: what is current belongs to the service and its other clients, too."""
-
-    def _stamp(self, ts: str | datetime | None) -> str:
-        if ts is None:
-            return format_ts(self._clock())
-        if not isinstance(ts, datetime):
-            return ts
-        try:
-            return ts_of(ts)
-        except ValueError as error:
-            raise InvalidEventError([Problem("$.ts", str(error))]) from None
 
     def _event_of(self, envelope: Any) -> TelemetryEvent:
         try:
@@ -571,12 +512,6 @@ class TelemetryClient:
             if pool is not made:
                 made.close()
         return pool
-
-
-@cache
-def _checker() -> Checker:
-    """Return what makes JSON here; how large an event may be is for the service to say."""
-    return Checker(Plugins().make_converter(), max_event_bytes=_UNLIMITED)
 
 
 def _make_pool(base_url: str, token: str) -> httpx.Client:

@@ -17,9 +17,9 @@ CLOCK_NS = 1_773_792_000_000_000_000
 structure = make_converter().structure
 
 
-def open_recorder(**options):
+def open_recorder(url="memory:", **options):
     """Return a recorder whose clock stands still."""
-    return telemetry_core.open("memory:", clock=lambda: CLOCK_NS, **options)
+    return telemetry_core.open(url, clock=lambda: CLOCK_NS, **options)
 
 
 def recorded_alone(recorder, text):
@@ -221,10 +221,12 @@ def test_a_batch_goes_to_the_active_run():
 
 @pytest.mark.parametrize("conflicts", [[0], [2], [1, 2], [0, 1, 2, 3, 4, 5, 6]])
 @pytest.mark.parametrize("run", [None, "A"])
-def test_an_id_of_another_event_rejects_its_text_only(conflicts, run):
+@pytest.mark.parametrize("durability", [None, "interval", "always"])
+def test_an_id_of_another_event_rejects_its_text_only(tmp_path, durability, conflicts, run):
     """The rest of the batch is kept once, in order, and its meta is whole."""
     texts = [b'{"type":"w","data":%d,"id":"%d","meta":{"m":1}}' % (n, n) for n in range(7)]
-    with open_recorder() as recorder:
+    where = {} if durability is None else {"url": tmp_path / "site", "durability": durability}
+    with open_recorder(**where) as recorder:
         for number in conflicts:
             recorder.record("w", "other", id=str(number))
         if run is not None:

@@ -7,7 +7,14 @@ from pathlib import PurePosixPath
 import pytest
 
 import telemetry_core
-from telemetry_core import InvalidRunError, NoActiveRunError, RunActiveError, UnknownRunError
+from telemetry_core import (
+    InvalidRunError,
+    NoActiveRunError,
+    Recorder,
+    RunActiveError,
+    UnknownRunError,
+)
+from telemetry_core.memory import MemoryStorage
 
 NOW = "2026-03-18T00:05:48.955Z"
 
@@ -245,3 +252,28 @@ def test_a_block_whose_run_cannot_start_is_not_entered(recorder):
     with pytest.raises(RunActiveError), recorder.run("002"):
         pytest.fail("the block was entered")
     assert "001" == recorder.active_run().run_id
+
+
+class InterruptedStorage(MemoryStorage):
+    """Is interrupted, as by Ctrl-C, when it has done what it was asked."""
+
+    def start_run(self, run):
+        """Start it all the same."""
+        super().start_run(run)
+        raise KeyboardInterrupt
+
+    def finish_run(self, run):
+        """Finish it all the same."""
+        super().finish_run(run)
+        raise KeyboardInterrupt
+
+
+def test_events_go_where_the_storage_says_after_an_interrupt():
+    """Also when the recorder was not told whether the run started or stopped."""
+    with Recorder(InterruptedStorage()) as recorder:
+        with pytest.raises(KeyboardInterrupt):
+            recorder.start_run("001")
+        assert "001" == recorder.record("weather", 1).run_id
+        with pytest.raises(KeyboardInterrupt):
+            recorder.stop_run()
+        assert recorder.record("weather", 2).run_id is None

@@ -1,5 +1,6 @@
 """`/v1/runs`: finding, starting, stopping and keeping runs, over a real socket."""
 
+import time
 from urllib.parse import urlencode
 
 import pytest
@@ -111,6 +112,17 @@ def test_a_run_may_be_joined(server):
     assert 201 == started.status
     assert [200, 200, 409] == [answer.status for answer in joined]
     assert started.json == joined[0].json == joined[1].json
+
+
+def test_joining_is_a_sign_of_life(server):
+    """Who joins again and again keeps the run as a heartbeat does."""
+    server.post("/v1/runs", {"run_id": "A", "lease_s": 1})
+    begin = time.monotonic()
+    while time.monotonic() - begin < 2:
+        assert 200 == server.post("/v1/runs", {"on_conflict": "join"}).status
+        time.sleep(0.1)
+
+    assert "active" == server.get("/v1/runs/A").json["status"]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def empty(site):
 def make_too_new(site):
     """Let a later version have written it."""
     known = orjson.loads(checkpoint_of(site).read_bytes())
-    checkpoint_of(site).write_bytes(orjson.dumps({**known, "format": 99}))
+    checkpoint_of(site).write_bytes(orjson.dumps({**known, "format": 99, "current": []}))
 
 
 def forge(site):

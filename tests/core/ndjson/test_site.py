@@ -1,5 +1,6 @@
 """The files of a site directory: which day an event lands in, and when nothing may be written."""
 
+import errno
 import os
 import shutil
 import threading
@@ -10,7 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from telemetry_core.clock import NS
-from telemetry_core.errors import StorageClosedError, StorageError, StorageUnavailableError
+from telemetry_core.errors import (
+    OutcomeUnknownError,
+    StorageClosedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from telemetry_core.testing import make_draft
 from telemetry_core.testing.calls import Call
 from telemetry_core.testing.samples import data_of, make_run, seqs_of, stored
@@ -216,6 +222,44 @@ def test_a_sync_waits_for_the_one_under_way(site, monkeypatch):
         gate.set()
         first.result(PATIENCE_S)
         second.result(PATIENCE_S)
+
+
+class Meddling(str):
+    """A type that does something when it is looked up for the second time, behind the write."""
+
+    __slots__ = ("looked_up", "meddle")
+
+    def __hash__(self):
+        """Count, and meddle."""
+        self.looked_up = getattr(self, "looked_up", 0) + 1
+        if self.looked_up == 2:
+            self.meddle()
+        return super().__hash__()
+
+    def __eq__(self, other):
+        """Be the text that it is."""
+        return str(self) == other
+
+
+def test_nothing_is_taken_when_a_sync_fails_during_an_append(site, storage, monkeypatch):
+    """Also when it fails in another thread just while a line is being accounted for."""
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def fail_to_flush():
+        monkeypatch.setattr(os, "fdatasync", fail)
+        with pytest.raises(OutcomeUnknownError):
+            Call(storage.flush).result(PATIENCE_S)
+        monkeypatch.undo()
+
+    number(storage, 1)
+    draft = make_draft(Meddling("meddling"), 2)
+    draft.type.meddle = fail_to_flush
+    storage.append_one(draft, at(0))
+    with pytest.raises(StorageUnavailableError, match="until it is opened again"):
+        storage.append_one(make_draft(data=3), at(0))
+    assert seqs_in(site / DAY) == [1, 2]
 
 
 def test_a_failed_start_lets_go_of_everything(site):

@@ -68,12 +68,14 @@ def test_a_large_batch_is_written_whole(site, storage):
     assert seqs_in(site / DAY) == seqs_of(events)
 
 
-def test_a_failed_write_leaves_nothing(site, storage):
+@pytest.mark.parametrize("way", ["append", "append_one"])
+def test_a_failed_write_leaves_nothing(site, storage, way):
     """The event is in no file, not current, and its number goes to the next one or to nobody."""
     kept = number(storage, "kept")
     before = (site / DAY).read_bytes()
+    draft = make_draft(data="x" * 200)
     with files_up_to(len(before) + 10), pytest.raises(StorageFullError, match="no room to write"):
-        number(storage, "x" * 200)
+        storage.append([draft], at(0)) if way == "append" else storage.append_one(draft, at(0))
     assert (site / DAY).read_bytes() == before
     assert snapshot(storage) == {"weather": kept.seq}
     after = number(storage, "after")

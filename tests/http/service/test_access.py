@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from telemetry_core import Draft
 from telemetry_http import TelemetryClient, TelemetryClientError
 
 READ, WRITE, ADMIN = (f"{name}-0123456789abcdef" for name in ("read", "write", "admin"))
@@ -121,6 +122,8 @@ def test_the_client_shows_its_token(guarded):
     """The one it was given."""
     with TelemetryClient(port=guarded.port, host="127.0.0.1", token=WRITE) as client:
         assert 1 == client.post_event("safety", 1, store_permanently=False, make_current=False).seq
+        assert [] == list(client.history())
+        assert 1 == client.post_events([Draft("x", 1, ts="never")]).rejected_total
     wrong = TelemetryClient(port=guarded.port, host="127.0.0.1", token="wrong")
     with wrong as client, pytest.raises(TelemetryClientError, match="401"):
         client.current()
