@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import selectors
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.bench_record import WEATHER
 from benchmarks.rounds import Goal, judge, measure, table
+from benchmarks.servers import free_port, serving
 
 CONNECTIONS = 8
 REQUESTS = 4_000
 BARE = "bare hypercorn app, constant answer"
 EVENT = "POST /event"
 CURRENT = "GET /current/weather"
-_START_S = 30.0
 
 BODY = json.dumps({"type": "weather", "data": WEATHER}).encode()
 
@@ -57,13 +53,13 @@ def run(directory: Path) -> None:
     answer = json.dumps(
         {"seq": 1, "ts": "2026-03-18T00:05:48.955Z", "type": "weather", "data": WEATHER, "meta": {}}
     )
-    bare_port, port = _free_port(), _free_port()
+    bare_port, port = free_port(), free_port()
     bare = [sys.executable, "-c", BARE_APP, str(bare_port), answer]
     ours = [
         *(sys.executable, "-c", "from telemetry_core.cli import main; main()", "run"),
         *("--port", str(port), "--site-dir", str(directory / "site")),
     ]
-    with _server(bare, bare_port), _server(ours, port):
+    with serving(bare, bare_port), serving(ours, port):
         seconds = measure(
             {
                 BARE: _Load(bare_port, _request("POST", "/event", BODY, bare_port)),
@@ -114,28 +110,3 @@ class _Load:
         while len(body) < length:
             body += connection.recv(65536)
         connection.sendall(self._request)
-
-
-@contextmanager
-def _server(command: list[str], port: int) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

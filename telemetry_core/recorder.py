@@ -15,6 +15,7 @@ from attrs import evolve
 from telemetry_core.clock import Clock, format_ts, system_clock
 from telemetry_core.commit import Commit, DirectCommit, GroupCommit
 from telemetry_core.errors import (
+    IdConflictError,
     InvalidEventError,
     InvalidRunError,
     InvalidSelectionError,
@@ -26,6 +27,7 @@ from telemetry_core.errors import (
     UnknownRunError,
 )
 from telemetry_core.events import Draft, Event, copy_of
+from telemetry_core.intake import Intake, Rejected, Report
 from telemetry_core.observers import Observers
 from telemetry_core.plugins import Plugins
 from telemetry_core.routing import Router
@@ -34,7 +36,7 @@ from telemetry_core.storage import Selection, Snapshot, Storage
 from telemetry_core.validation import Checker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -108,6 +110,7 @@ class Recorder:
         self._router.set_active_run(storage.active_run())
         self._observers = Observers(plugins.manager)
         self._prepare = plugins.hook.telemetry_prepare_event.get_hookimpls()
+        self._intake = Intake(self._checker, self._prepared if self._prepare else None)
         self._ephemeral: dict[str, Event] | None = None if capabilities.keeps_ephemeral else {}
         self._remembering = threading.Lock()
         self._closing = threading.RLock()
@@ -198,6 +201,38 @@ class Recorder:
         events = self._commit.append(batch, durable=durable)
         self._remember_ephemeral(events)
         return events
+
+    def record_json(self, texts: Sequence[bytes], *, durable: bool = False) -> Report:
+        """
+        Record the events in *texts*, each the JSON of one, and report what became of each.
+
+        Each has at least `type` and `data`, and may have the other fields of a draft. What is not
+        JSON in UTF-8, or no event, is rejected and costs the others nothing; the others are one
+        batch. An id that belongs to another event is rejected, too, and then they are several.
+        Blank texts are passed over.
+
+        Raises:
+            StorageError: The storage did not keep them; where ids were in conflict, not all.
+        """
+        places, drafts, rejected = self._intake.read(texts)
+        if not drafts:
+            return Report((), tuple(rejected))
+        try:
+            events = self._commit.append(drafts, durable=durable)
+        except IdConflictError as error:
+            if len(drafts) == 1:
+                rejected.append(Rejected(places[0], str(error)))
+                return Report((), tuple(sorted(rejected, key=lambda one: one.index)))
+            return self._record_halves(texts, places[len(places) // 2], durable=durable)
+        self._remember_ephemeral(events)
+        return Report(tuple(events), tuple(rejected))
+
+    def _record_halves(self, texts: Sequence[bytes], middle: int, *, durable: bool) -> Report:
+        """Record *texts* up to the *middle* and from there on, to find the one id in conflict."""
+        first = self.record_json(texts[:middle], durable=durable)
+        second = self.record_json(texts[middle:], durable=durable)
+        moved = (Rejected(middle + one.index, one.detail) for one in second.rejected)
+        return Report(first.events + second.events, (*first.rejected, *moved))
 
     def current(self) -> Snapshot:
         """

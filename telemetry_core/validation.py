@@ -25,6 +25,7 @@ MAX_NAME = 128
 _KNOWN_TYPES_KEPT = 10_000
 _DEEP = 2 * MAX_DEPTH
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_MILLIS = frozenset(f"{ms:03d}" for ms in range(1000))
 _dumps = orjson.dumps
 
 
@@ -56,6 +57,7 @@ class Checker:
         self._unstructure = converter.unstructure
         self._default = self._to_plain
         self._types = _Types()
+        self._second = ""
 
     def check_draft(self, draft: Draft) -> CheckedDraft:
         """Check a *draft*; the rest is as for `check`."""
@@ -113,7 +115,7 @@ class Checker:
         else:
             draft._meta_json, more = self._meta_json(meta, size)  # noqa: SLF001
             nulled += more
-        draft.ts = ts if ts is None else _check_ts(ts)
+        draft.ts = ts if ts is None else self._check_ts(ts)
         draft._to_site = stream is not None  # noqa: SLF001
         if stream is not None and stream != "site":
             raise _invalid("$.stream", f"{stream!r:.100} is no stream; use 'site' or leave it out")
@@ -183,6 +185,20 @@ class Checker:
             raise _invalid(found[0], "NaN and infinities are not JSON; use None")
         return len(found)
 
+    def _check_ts(self, ts: str | datetime) -> str:
+        # Times come in one form and one after the other: that of a second looked at before, with
+        # other milliseconds, is known to be right.
+        if (
+            ts.__class__ is str
+            and ts[:20] == self._second
+            and ts[20:23] in _MILLIS
+            and ts[23:] == "Z"
+        ):
+            return ts
+        canonical = _canonical_ts(ts)
+        self._second = canonical[:20]
+        return canonical
+
     def check_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """
         Return *meta* as plain JSON values, if it is an object.
@@ -240,7 +256,7 @@ def _check_flag(flag: object, field: str) -> None:
         raise _invalid(f"$.{field}", f"must be true or false, not {flag!r:.100}")
 
 
-def _check_ts(ts: str | datetime) -> str:
+def _canonical_ts(ts: str | datetime) -> str:
     try:
         if isinstance(ts, datetime):
             ts = ts_of(ts)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from telemetry_http.client import TelemetryClient
     from telemetry_http.process import telemetry_server
     from telemetry_http.remote_event import TelemetryEvent
+    from telemetry_http.reports import BatchReport
     from telemetry_http.service import TelemetryService
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressInUseError",
     "AddressRefusedError",
+    "BatchReport",
     "EventRequest",
     "ServerUnreachableError",
     "TelemetryClient",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BatchReport": "reports",
     "EventRequest": "bodies",
     "TelemetryClient": "client",
     "TelemetryEvent": "remote_event",

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
-from telemetry_core import InvalidEventError, Plugins, Problem
-from telemetry_core.clock import Clock, format_ts, system_clock, ts_of
-from telemetry_core.validation import Checker
+from telemetry_core import Draft
+from telemetry_core.clock import Clock, system_clock
 from telemetry_http import settings
 from telemetry_http.decoding import Decoding, make_decoder
+from telemetry_http.encoding import encoded, encoded_draft, stamp
 from telemetry_http.errors import ServerUnreachableError, TelemetryClientError
+from telemetry_http.following import OnRun, follow
 from telemetry_http.remote_event import TelemetryEvent
+from telemetry_http.reports import BatchReport, added_up, report_of
 
 if TYPE_CHECKING:
     import httpx
+    from httpx_sse import ServerSentEvent
 
 KEEPALIVE_EXPIRY_S = 4.0
 """Shorter than the 5 s after which ASGI servers close an idle connection unless told otherwise."""
 
-_UNLIMITED = 2**62
 _NOT_FOUND = 404
+_MAY_PASS = range(500, 600)
+_BLOCK_EVENTS = 1000
+_PAGE_EVENTS = 1000
+_SILENCE_S = 45.0
 
 
 class Response(Protocol):
@@ -135,12 +141,18 @@ class TelemetryClient:
         run_dir: str | os.PathLike[str] | None = None,
         run_id: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        *,
+        on_conflict: str | None = None,
+        lease_s: float | None = None,
     ) -> dict[str, Any]:
         """
         Start a run and return it; an error of status 409 when one is active.
 
         The service resolves a relative *run_dir* under its site directory, takes its last part as
-        the id when no *run_id* is given, and the next free number without both.
+        the id when no *run_id* is given, and the next free number without both. *on_conflict* says
+        otherwise what happens while one is active: `stop` stops that one, `join` returns it if it
+        is the one that is meant. With *lease_s* it ends as `lost` when there is no `heartbeat` for
+        so many seconds.
 
         Raises:
             InvalidEventError: *meta* cannot be expressed in JSON; nothing was sent.
@@ -148,12 +160,27 @@ class TelemetryClient:
         given = dict(meta or {})
         if run_id is not None:
             given["run_id"] = run_id
-        body = {
+        body: dict[str, Any] = {
             "run_dir": None if run_dir is None else os.fspath(run_dir),
             "run_id": run_id,
             "meta": given,
         }
-        return self._ask("POST", "/run/start", _checker().encode(body, "$"))
+        path = "/run/start"
+        more = {"on_conflict": on_conflict, "lease_s": lease_s}
+        if more != {"on_conflict": None, "lease_s": None}:
+            path = "/v1/runs"
+            body |= {name: value for name, value in more.items() if value is not None}
+        return self._ask("POST", path, encoded(body))
+
+    def heartbeat(self, run_id: str) -> float | None:
+        """
+        Say that the owner of the active run is there; an error of status 404 when it is not active.
+
+        Return the seconds within which to say it again, `None` for a run that needs no heartbeat.
+        """
+        answer = self._ask("POST", f"/v1/runs/{_quote(run_id)}/heartbeat")
+        lease_s = answer.get("lease_s")
+        return None if lease_s is None else float(lease_s)
 
     def stop_run(self, status: str | None = None, reason: str | None = None) -> dict[str, Any]:
         """
@@ -163,7 +190,7 @@ class TelemetryClient:
         """
         given = {"status": status, "reason": reason}
         body = {name: value for name, value in given.items() if value is not None}
-        return self._ask("POST", "/run/stop", _checker().encode(body, "$") if body else None)
+        return self._ask("POST", "/run/stop", encoded(body) if body else None)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs of the site, in the order in which they first started."""
@@ -201,25 +228,59 @@ class TelemetryClient:
         Raises:
             InvalidEventError: It cannot be expressed in JSON; nothing was sent.
         """
-        checker = _checker()
-        data_json = checker.encode(data, "$.data")
-        meta_json = checker.encode({} if meta is None else meta, "$.meta")
-        rest = {
-            "type": event_type,
-            "make_current": make_current,
-            "store_permanently": store_permanently,
-            "ts": self._stamp(ts),
-            **({} if stream is None else {"stream": stream}),
-            **({} if id is None else {"id": id}),
-        }
-        # Spliced, because data and meta are JSON already and may nest as deep as is allowed.
-        head = checker.encode(rest, "$")[:-1]
-        body = b'%b,"data":%b,"meta":%b}' % (head, data_json, meta_json)
+        draft = Draft(
+            event_type,
+            data,
+            ts=ts,
+            meta=meta,
+            make_current=make_current,
+            store_permanently=store_permanently,
+            stream=stream,
+            id=id,
+        )
+        body = encoded_draft(draft, self._clock)
         return self._event_of(self._ask("POST", "/event", body, is_repeatable=id is not None))
 
-    def current(self) -> dict[str, TelemetryEvent]:
-        """Return the latest event of each type."""
-        answer = self._ask("GET", "/current")
+    def post_events(self, events: Iterable[Draft]) -> BatchReport:
+        """
+        Record *events*, however many, and return what became of them.
+
+        They are sent in blocks of up to a thousand, so that neither side has to hold them all. One
+        that the service refuses costs the others nothing; the report names its place among
+        *events*, from 1 on. If all of a block have ids, a connection that breaks is tried once
+        more; after another error the events of the blocks before stay recorded.
+
+        Raises:
+            InvalidEventError: One cannot be expressed in JSON; nothing of its block was sent.
+        """
+        reports = []
+        given = iter(events)
+        while block := list(itertools.islice(given, _BLOCK_EVENTS)):
+            lines = [encoded_draft(draft, self._clock) for draft in block]
+            has_ids = all(draft.id is not None for draft in block)
+            reports.append((len(lines), self._post_block(lines, is_repeatable=has_ids)))
+        return added_up(reports)
+
+    def _post_block(self, lines: list[bytes], *, is_repeatable: bool) -> BatchReport:
+        if self._session is None:
+            body, media_type = b"\n".join(lines), "application/x-ndjson"
+        else:  # it is handed JSON values
+            body, media_type = b"[%b]" % b",".join(lines), "application/json"
+        response = self._send(
+            "POST", "/v1/events", body, is_repeatable=is_repeatable, media_type=media_type
+        )
+        answer = _json_of(response)
+        if response.status_code not in (200, 422) or not isinstance(answer, dict):
+            raise _error_of(response, answer)
+        try:
+            return report_of(answer)
+        except (KeyError, TypeError):
+            raise _error_of(response, answer) from None
+
+    def current(self, *, at: str | datetime | None = None) -> dict[str, TelemetryEvent]:
+        """Return the latest event of each type, now or as it was at the past moment *at*."""
+        path = "/current" if at is None else f"/v1/current?at={_quote(stamp(at, self._clock))}"
+        answer = self._ask("GET", path)
         try:
             events = dict(answer["current"])
         except (KeyError, TypeError, ValueError):
@@ -262,26 +323,111 @@ class TelemetryClient:
                 raise
             return None
 
-    def find(self, collection: str, obj_id: str) -> None:
-        """Return `None` and warn: what was recorded is read from the storage, not from here."""
-        warnings.warn(
-            f"find({collection!r}, {obj_id!r}) finds nothing; read the history where the files"
-            f" are: telemetry_core.open(site_dir, read_only=True).history(types={collection!r})",
-            stacklevel=2,
-        )
+    def find(self, collection: str, obj_id: str) -> TelemetryEvent | None:
+        """Return the event of that id from the history of *collection*, or `None`."""
+        try:
+            event = self._event_of(self._ask("GET", f"/v1/events/{_quote(obj_id)}"))
+        except TelemetryClientError as error:
+            if error.status_code != _NOT_FOUND:
+                raise
+            return None
+        return event if event.type == collection else None
+
+    def history(
+        self,
+        *,
+        types: str | Sequence[str] = (),
+        run: str | None = None,
+        stream: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        after: int = 0,
+        limit: int | None = None,
+        last: int | None = None,
+    ) -> Iterator[TelemetryEvent]:
+        """
+        Yield stored events in ascending seq, chosen as `Recorder.history` chooses them.
+
+        They are asked for in pages, each when it is wanted, so that neither side has to hold them
+        all, and what is recorded meanwhile is yielded, too.
+        """
+        chosen = {
+            "type": (types,) if isinstance(types, str) else tuple(types),
+            "run": run,
+            "stream": stream,
+            "from": None if since is None else stamp(since, self._clock),
+            "to": None if until is None else stamp(until, self._clock),
+        }
+        left = limit if last is None else last
+        narrowed: dict[str, Any] = {"after": after, "limit": limit, "last": last}
+        while left is None or left > 0:
+            if last is None:
+                narrowed["limit"] = _PAGE_EVENTS if left is None else min(left, _PAGE_EVENTS)
+            page = self._ask("GET", f"/v1/events?{_query_of({**chosen, **narrowed})}")
+            try:
+                events, next_after = list(page["events"]), page["next_after"]
+            except (KeyError, TypeError):
+                self._reject(page)
+            for event in events[:left]:
+                yield self._event_of(event)
+            if next_after is None:
+                return
+            left = None if left is None else left - len(events)
+            last, narrowed = None, {"after": next_after}
+
+    def stream(
+        self,
+        *,
+        types: str | Sequence[str] = (),
+        run: str | None = None,
+        stream: str | None = None,
+        after: int | None = None,
+        on_run: OnRun | None = None,
+    ) -> Iterator[TelemetryEvent]:
+        """
+        Yield events as they are recorded, from behind the seq *after* or from now on, for ever.
+
+        When the connection breaks it is made again, as often as it takes, and goes on behind the
+        last event that was seen: nothing is missed and nothing comes twice. *on_run* is called
+        with `started` or `stopped` and the run, and after each connection with `active` and the
+        run, or `none` and `None`.
+
+        Raises:
+            LaggedError: What was to come next was removed to make room.
+            ServerUnreachableError: No service answered the first time.
+        """
+        chosen = {"type": (types,) if isinstance(types, str) else types, "run": run}
+        url = f"{self.base_url}/v1/stream?{_query_of({**chosen, 'stream': stream})}"
+        for envelope in follow(partial(self._connected, url), after, on_run):
+            yield self._event_of(envelope)
+
+    def _connected(self, url: str, cursor: int | None) -> Iterator[ServerSentEvent]:
+        """Yield what comes over one connection, until it ends."""
+        import httpx
+        import httpx_sse
+
+        headers = {} if cursor is None else {"Last-Event-ID": str(cursor)}
+        # The service breaks its silence more often than that.
+        timeout = httpx.Timeout(self.timeout, read=_SILENCE_S)
+        try:
+            with httpx_sse.connect_sse(
+                self._pool(), "GET", url, headers=headers, timeout=timeout
+            ) as source:
+                response = source.response
+                if response.status_code in _MAY_PASS:
+                    raise ServerUnreachableError(self.base_url, f"status {response.status_code}")
+                if response.status_code != 200:  # noqa: PLR2004
+                    response.read()
+                    raise _error_of(response, _json_of(response))
+                yield from source.iter_sse()
+        except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            if isinstance(error, ServerUnreachableError):
+                raise
+            reason = _reason_of(error, self.timeout, changes=False)
+            raise ServerUnreachableError(self.base_url, reason) from error
 
     def clear_current(self, record_type: str) -> None:
         """Do nothing: what is current belongs to the service and its other clients, too."""
-
-    def _stamp(self, ts: str | datetime | None) -> str:
-        if ts is None:
-            return format_ts(self._clock())
-        if not isinstance(ts, datetime):
-            return ts
-        try:
-            return ts_of(ts)
-        except ValueError as error:
-            raise InvalidEventError([Problem("$.ts", str(error))]) from None
 
     def _event_of(self, envelope: Any) -> TelemetryEvent:
         try:
@@ -300,10 +446,7 @@ class TelemetryClient:
     ) -> dict[str, Any]:
         """Send a request and return the object that answers it."""
         response = self._send(method, path, body, is_repeatable=is_repeatable or method == "GET")
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
+        answer = _json_of(response)
         if not 200 <= response.status_code < 300:  # noqa: PLR2004 - the successful ones
             raise _error_of(response, answer)
         if not isinstance(answer, dict):
@@ -314,7 +457,15 @@ class TelemetryClient:
         detail = f"{answer!r:.200} is no answer of a telemetry service; check {self.base_url!r}"
         raise TelemetryClientError(200, detail) from None
 
-    def _send(self, method: str, path: str, body: bytes | None, *, is_repeatable: bool) -> Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        is_repeatable: bool,
+        media_type: str = "application/json",
+    ) -> Response:
         import httpx
 
         try:
@@ -327,18 +478,29 @@ class TelemetryClient:
                     timeout=self.timeout,
                 )
             try:
-                return self._send_pooled(method, path, body)
+                return self._send_pooled(method, path, body, media_type)
             except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
                 # Most often the server closed an idle connection just as it was to be used again.
                 if not is_repeatable:
                     raise
-                return self._send_pooled(method, path, body)
+                return self._send_pooled(method, path, body, media_type)
         except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError) as error:
             # UnicodeError is what the resolver says to a host name that cannot be one.
             reason = _reason_of(error, self.timeout, changes=method != "GET")
             raise ServerUnreachableError(self.base_url, reason) from error
 
-    def _send_pooled(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+    def _send_pooled(
+        self, method: str, path: str, body: bytes | None, media_type: str
+    ) -> httpx.Response:
+        return self._pool().request(
+            method,
+            self.base_url + path,
+            content=body,
+            headers=None if body is None else {"content-type": media_type},
+            timeout=self.timeout,
+        )
+
+    def _pool(self) -> httpx.Client:
         pid = os.getpid()
         pool = self._pools.get(pid)
         if pool is None:
@@ -346,19 +508,7 @@ class TelemetryClient:
             pool = self._pools.setdefault(pid, made)
             if pool is not made:
                 made.close()
-        return pool.request(
-            method,
-            self.base_url + path,
-            content=body,
-            headers=None if body is None else {"content-type": "application/json"},
-            timeout=self.timeout,
-        )
-
-
-@cache
-def _checker() -> Checker:
-    """Return what makes JSON here; how large an event may be is for the service to say."""
-    return Checker(Plugins().make_converter(), max_event_bytes=_UNLIMITED)
+        return pool
 
 
 def _make_pool(base_url: str) -> httpx.Client:
@@ -383,6 +533,17 @@ def _quote(name: str) -> str:
     """Return *name* as one segment of a path."""
     # A `..` left as it is would be taken for a step up.
     return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
+
+
+def _query_of(values: Mapping[str, Any]) -> str:
+    return urlencode({name: value for name, value in values.items() if value is not None}, True)  # noqa: FBT003  # urlencode's own
+
+
+def _json_of(response: Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def _error_of(response: Response, answer: Any) -> TelemetryClientError:

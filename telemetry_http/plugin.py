@@ -15,10 +15,11 @@ def telemetry_register_commands(cli: click.Group) -> None:
     """Add the commands that run the service and talk to it, or to a storage without one."""
     from telemetry_http.commands.collect import collect
     from telemetry_http.commands.current import current
+    from telemetry_http.commands.history import follow, history
     from telemetry_http.commands.record import record
     from telemetry_http.commands.run import run
     from telemetry_http.commands.runs import runs
     from telemetry_http.commands.stop import stop
 
-    for command in (run, stop, current, record, runs, collect):
+    for command in (run, stop, current, record, history, follow, runs, collect):
         cli.add_command(command)

@@ -60,26 +60,30 @@ def problem(
     *,
     errors: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Return a problem document for *status*."""
+    """Return a problem document for *status*, with *members* beside those that all have."""
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
+        **(members or {}),
     }
     if errors:
         document["errors"] = errors
     return Response(orjson.dumps(document), status, dict(headers or {}), "application/problem+json")
 
 
-def problem_of(error: TelemetryError | RequestError) -> Response:
-    """Return the problem document for *error*."""
+def problem_of(
+    error: TelemetryError | RequestError, members: Mapping[str, Any] | None = None
+) -> Response:
+    """Return the problem document for *error*, with *members* beside those that all have."""
     if isinstance(error, RequestError):
-        return problem(error.status, error.detail, headers=error.headers)
+        return problem(error.status, error.detail, headers=error.headers, members=members)
     status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
     errors = [{"path": one.path, "detail": one.message} for one in getattr(error, "problems", ())]
     headers = (
         {"Retry-After": str(_RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     )
-    return problem(status, str(error), errors=errors, headers=headers)
+    return problem(status, str(error), errors=errors, headers=headers, members=members)

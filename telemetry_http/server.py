@@ -131,6 +131,7 @@ async def _serve(
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    service.open_ended.end()
     await _end(serving)
 
 

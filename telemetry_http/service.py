@@ -8,14 +8,25 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from telemetry_core import Clock, Plugins, Run, Storage, system_clock
+from anyio import lowlevel, to_thread
+from attrs import asdict
+
+from telemetry_core import Clock, Event, Plugins, Run, Storage, hookimpl, system_clock
 from telemetry_core import open as open_recorder
 from telemetry_core.clock import instant_ns
+from telemetry_core.intake import Report
 from telemetry_core.recorder import Recorder
-from telemetry_http.bodies import EventRequest
+from telemetry_http.bodies import EventRequest, RunAnswer
+from telemetry_http.leases import Leases
+from telemetry_http.live import Live
+from telemetry_http.open_ended import OpenEnded
+from telemetry_http.polling import Pollers
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +34,7 @@ PostEventHook = Callable[[dict[str, Any], EventRequest], object]
 
 MAX_WAITING = 10_000
 _CLOSE_S = 3.0
+_LEASES_CHECKED_S = 0.25
 
 
 class TelemetryService:
@@ -50,7 +62,12 @@ class TelemetryService:
         plugins: Plugins | None = None,
         **options: Any,
     ) -> None:
+        self.open_ended = OpenEnded()
         clock = system_clock if now_provider is None else _clock_of(now_provider)
+        plugins = plugins or Plugins()
+        told = _ToldOfRuns()
+        plugins.manager.register(told)
+        self._plugins, self._told = plugins, told
         if storage is not None:
             self.recorder = Recorder(
                 storage, site_types=site_types, strict=strict, plugins=plugins, clock=clock
@@ -60,12 +77,66 @@ class TelemetryService:
                 "telemetry" if site_dir is None else site_dir,
                 site_types=site_types,
                 strict=strict,
-                plugins=plugins or (),
+                plugins=plugins,
                 clock=clock,
                 **options,
             )
+        self.live = Live(self.recorder, self.ask, self.run_facts)
+        self.leases = Leases(self.recorder)
+        told.tell_started = (self.leases.run_started, self.live.run_started)
+        told.tell_stopped = (self.leases.run_stopped, self.live.run_stopped)
+        self._pollers = Pollers()
+        self._pollers.start("leases", _LEASES_CHECKED_S, self.leases.check)
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
+
+    async def ask(self, function: Callable[[], T]) -> T:
+        """Return what *function* reads from the storage, without keeping anybody else waiting."""
+        return await to_thread.run_sync(function)
+
+    async def change(self, function: Callable[[], T]) -> T:
+        """Return what *function* does to the storage, without keeping anybody else waiting."""
+        return await to_thread.run_sync(function)
+
+    async def record(self, wanted: EventRequest) -> Event:
+        """
+        Record the event that is *wanted*.
+
+        Raises:
+            InvalidEventError, IdConflictError, StorageError: As for `Recorder.record`.
+        """
+
+        def record() -> Event:
+            return self.recorder.record(
+                wanted.type,
+                wanted.data,
+                ts=wanted.ts,
+                meta=wanted.meta,
+                make_current=wanted.make_current,
+                store_permanently=wanted.store_permanently,
+                stream=wanted.stream,
+                id=wanted.id,
+            )
+
+        # A cheap commit is quicker than a way to another thread and back; a costly one would
+        # keep every other client waiting.
+        if self.recorder.storage.capabilities.costly_commit:
+            return await self.change(record)
+        return record()
+
+    async def record_texts(self, texts: Sequence[bytes]) -> Report:
+        """
+        Record the events in *texts*, each the JSON of one, and report what became of each.
+
+        Raises:
+            StorageError: As for `Recorder.record_json`.
+        """
+        if self.recorder.storage.capabilities.costly_commit:
+            return await self.change(partial(self.recorder.record_json, texts))
+        report = self.recorder.record_json(texts)
+        # A body that arrives quickly would leave nobody else a turn.
+        await lowlevel.checkpoint()
+        return report
 
     @property
     def has_hooks(self) -> bool:
@@ -83,6 +154,22 @@ class TelemetryService:
         site_dir = getattr(self.recorder.storage, "site_dir", None)
         return place if site_dir is None else os.path.join(site_dir, place)  # noqa: PTH118
 
+    def run_facts(self, run: Run) -> dict[str, Any]:
+        """Return *run* as the service tells it."""
+        facts = RunAnswer(
+            run_dir=self.run_directory(run),
+            run_id=run.run_id,
+            meta=run.meta,
+            started_at=run.started_at,
+            stopped_at=run.stopped_at,
+            status=run.status,
+            reason=run.reason,
+            events=run.events,
+            first_seq=run.first_seq,
+            last_seq=run.last_seq,
+        )
+        return asdict(facts, recurse=False)
+
     def on_shutdown(self, callback: Callable[[], object]) -> None:
         """Call *callback* when somebody asks the service to stop."""
         self._shutdown_requested = callback
@@ -93,9 +180,11 @@ class TelemetryService:
 
     def close(self) -> None:
         """Deliver what waits for the hooks, for a short time, and close the recorder."""
+        self._pollers.stop()
         for hook in self._hooks:
             hook.close()
         self.recorder.close()
+        self._plugins.manager.unregister(self._told)
 
     def __enter__(self) -> Self:
         return self
@@ -115,6 +204,24 @@ def _clock_of(now_provider: Callable[[], datetime]) -> Clock:
         return instant_ns(now if now.tzinfo is not None else now.replace(tzinfo=UTC))
 
     return clock
+
+
+class _ToldOfRuns:
+    """What the recorder tells of its runs, for those who are made after it."""
+
+    def __init__(self) -> None:
+        self.tell_started: Sequence[Callable[[Run], object]] = ()
+        self.tell_stopped: Sequence[Callable[[Run], object]] = ()
+
+    @hookimpl
+    def telemetry_run_started(self, run: Run) -> None:
+        for tell in self.tell_started:
+            tell(run)
+
+    @hookimpl
+    def telemetry_run_stopped(self, run: Run) -> None:
+        for tell in self.tell_stopped:
+            tell(run)
 
 
 class _Hook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from telemetry_core import Draft
 
 _STDIN: Final = "-"
+_PIECE: Final = 64 * 1024
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -89,28 +90,72 @@ def _draft(
     )
 
 
-def _record_lines(target: Target, lines: Iterable[bytes], *, as_json: bool) -> None:
-    read = _line_reader()
-    recorded = refused = number = 0
+def _record_lines(target: Target, stdin: BinaryIO, *, as_json: bool) -> None:
+    recording = _Recording(target, as_json=as_json)
     try:
-        for number, line in enumerate(lines, 1):
+        # As much as is there: what trickles in is recorded at once, what pours in as batches.
+        rest = b""
+        while piece := stdin.read1(_PIECE):  # type: ignore[attr-defined]
+            *lines, rest = (rest + piece).split(b"\n")
+            recording.take(lines)
+        recording.take([rest])
+    except BaseException:
+        say(f"ended at line {recording.number}: {recording.sum()}")
+        raise
+    if recording.refused:
+        raise CommandError(recording.sum())
+    say(f"recorded {recording.recorded}")
+
+
+class _Recording:
+    """Records lines and names those that are refused."""
+
+    def __init__(self, target: Target, *, as_json: bool) -> None:
+        self.number = self.recorded = self.refused = 0
+        self._target = target
+        self._as_json = as_json
+        self._read = _line_reader()
+
+    def sum(self) -> str:
+        """Return how many there were of both."""
+        return f"recorded {self.recorded}, refused {self.refused}"
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Record *lines*; the blank ones are passed over."""
+        drafts: list[Draft] = []
+        numbers: list[int] = []
+        refusals: list[tuple[int, str]] = []
+        for number, line in enumerate(lines, self.number + 1):
+            self.number = number
             if not line.strip():
                 continue
             try:
-                event = target.record(read(line))
+                drafts.append(self._read(line))
+                numbers.append(number)
             except RefusedError as error:
-                refused += 1
-                say(f"line {number}: {error.message}")
+                refusals.append((number, error.message))
+        if self._as_json:
+            refusals += self._record_each(drafts, numbers)
+        elif drafts:
+            recorded, refused = self._target.record_many(drafts)
+            self.recorded += recorded
+            refusals += [(numbers[place], reason) for place, reason in refused]
+        self.refused += len(refusals)
+        for number, reason in sorted(refusals):
+            say(f"line {number}: {reason}")
+
+    def _record_each(self, drafts: list[Draft], numbers: list[int]) -> list[tuple[int, str]]:
+        """Record *drafts* one by one, to print each as it was recorded."""
+        refusals = []
+        for number, draft in zip(numbers, drafts, strict=True):
+            try:
+                event = self._target.record(draft)
+            except RefusedError as error:
+                refusals.append((number, error.message))
             else:
-                recorded += 1
-                if as_json:
-                    print_json_line(event)
-    except BaseException:
-        say(f"ended at line {number}: recorded {recorded}, refused {refused}")
-        raise
-    if refused:
-        raise CommandError(f"recorded {recorded}, refused {refused}")
-    say(f"recorded {recorded}")
+                self.recorded += 1
+                print_json_line(event)
+        return refusals
 
 
 def _line_reader() -> Callable[[bytes], Draft]:

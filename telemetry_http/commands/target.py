@@ -139,6 +139,18 @@ class Target(ABC):
         """
 
     @abstractmethod
+    def record_many(self, drafts: list[Draft]) -> tuple[int, list[tuple[int, str]]]:
+        """Record *drafts*; return how many were, and the places of the others with the reasons."""
+
+    @abstractmethod
+    def history(self, **selection: Any) -> Iterator[Record]:
+        """Yield the stored events that the fields of a `Selection` ask for, in ascending seq."""
+
+    @abstractmethod
+    def follow(self, *, after: int | None, **selection: Any) -> Iterator[Record]:
+        """Yield events as they are recorded, from behind the seq *after* or from now on."""
+
+    @abstractmethod
     def runs(self) -> list[Record]:
         """Return all runs in the order they were first started."""
 
@@ -195,6 +207,26 @@ class ServiceTarget(Target):
                 id=draft.id,
             )
             return dict(event)
+
+    def record_many(self, drafts: list[Draft]) -> tuple[int, list[tuple[int, str]]]:
+        """Record *drafts* as batches."""
+        with _answers():
+            report = self._client.post_events(drafts)
+        # The client's blocks are no larger than the number of lines that a report names.
+        refused = [(one.line - 1, one.detail) for one in report.rejected]
+        return report.accepted + report.duplicates, refused
+
+    def history(self, **selection: Any) -> Iterator[Record]:
+        """Yield the stored events that are asked for."""
+        with _answers():
+            for event in self._client.history(**selection):
+                yield dict(event)
+
+    def follow(self, *, after: int | None, **selection: Any) -> Iterator[Record]:
+        """Yield events as they are recorded."""
+        with _answers():
+            for event in self._client.stream(after=after, **selection):
+                yield dict(event)
 
     def runs(self) -> list[Record]:
         """Return all runs in the order they were first started."""
@@ -254,6 +286,34 @@ class StorageTarget(Target):
         except (InvalidEventError, IdConflictError) as error:
             raise RefusedError(str(error)) from error
         return event_dict(event)
+
+    def record_many(self, drafts: list[Draft]) -> tuple[int, list[tuple[int, str]]]:
+        """Record *drafts*: as one batch, or one by one when one of them is refused."""
+        from telemetry_core import IdConflictError, InvalidEventError
+
+        try:
+            return len(self._recorder.record_many(drafts)), []
+        except (InvalidEventError, IdConflictError):
+            pass
+        refused = []
+        for place, draft in enumerate(drafts):
+            try:
+                self.record(draft)
+            except RefusedError as error:
+                refused.append((place, error.message))
+        return len(drafts) - len(refused), refused
+
+    def history(self, **selection: Any) -> Iterator[Record]:
+        """Yield the stored events that are asked for."""
+        from telemetry_core.codec import event_dict
+
+        return map(event_dict, self._recorder.history(**selection))
+
+    def follow(self, *, after: int | None, **selection: Any) -> Iterator[Record]:
+        """Yield events as they are recorded."""
+        from telemetry_core.codec import event_dict
+
+        return map(event_dict, self._recorder.follow(after=after, **selection))
 
     def runs(self) -> list[Record]:
         """Return all runs in the order they were first started."""

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from urllib.parse import unquote
 
 import orjson
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from telemetry_core import Snapshot
+from telemetry_core import Event, Snapshot
 from telemetry_core.codec import event_json
+from telemetry_http.bodies import CurrentQuery
+from telemetry_http.past import current_at
 from telemetry_http.problems import RequestError
+from telemetry_http.queries import read_query
+from telemetry_http.service import TelemetryService
+from telemetry_http.tags import tagged
 
-JSON = "application/json"
 _PREFIX = "/current/"
 
 
 async def get_current(request: Request) -> Response:
     """Answer with the latest event of every type."""
     snapshot = await _snapshot(request)
-    events = b",".join(
-        orjson.dumps(type_) + b":" + event_json(event) for type_, event in snapshot.items()
-    )
-    return Response(b'{"current":{' + events + b"}}", media_type=JSON)
+    return tagged(request, b'{"current":%b}' % _by_type(snapshot))
 
 
 async def get_current_type(request: Request) -> Response:
@@ -32,14 +34,34 @@ async def get_current_type(request: Request) -> Response:
     event = (await _snapshot(request)).get(type_)
     if event is None:
         raise RequestError(404, f"no current event of type {type_!r:.200}")
-    return Response(event_json(event), media_type=JSON)
+    return tagged(request, event_json(event))
+
+
+async def get_v1_current(request: Request) -> Response:
+    """Answer with the latest event of every type, now or as it was at a moment."""
+    at = read_query(request, CurrentQuery).at
+    if at is None:
+        snapshot = await _snapshot(request)
+        facts = b'"as_of_seq":%d,"at":null' % snapshot.as_of_seq
+        return tagged(request, b'{%b,"current":%b}' % (facts, _by_type(snapshot)))
+    service: TelemetryService = request.app.state.service
+    moment, events = await service.ask(partial(current_at, service.recorder, at))
+    as_of_seq = max((event.seq for event in events.values()), default=0)
+    facts = b'"as_of_seq":%d,"at":%b' % (as_of_seq, orjson.dumps(moment))
+    return tagged(request, b'{%b,"current":%b}' % (facts, _by_type(events)))
+
+
+def _by_type(events: Mapping[str, Event]) -> bytes:
+    members = (orjson.dumps(type_) + b":" + event_json(event) for type_, event in events.items())
+    return b"{%b}" % b",".join(members)
 
 
 async def _snapshot(request: Request) -> Snapshot:
-    recorder = request.app.state.service.recorder
+    service: TelemetryService = request.app.state.service
+    recorder = service.recorder
     if recorder.storage.capabilities.costly_commit:
-        return await to_thread.run_sync(recorder.current)
-    return recorder.current()  # type: ignore[no-any-return]
+        return await service.ask(recorder.current)
+    return recorder.current()
 
 
 def _type_in(request: Request) -> str:

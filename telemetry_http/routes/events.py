@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import orjson
-from anyio import to_thread
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from telemetry_core import Event
+from telemetry_core import InvalidEventError, Problem
 from telemetry_core.codec import event_json
 from telemetry_http.bodies import EventRequest
 from telemetry_http.requests import read_request
@@ -19,27 +19,23 @@ JSON = "application/json"
 async def post_event(request: Request) -> Response:
     """Record the event in the body and answer with it."""
     service: TelemetryService = request.app.state.service
-    wanted = await read_request(request, EventRequest)
-
-    def record() -> Event:
-        return service.recorder.record(
-            wanted.type,
-            wanted.data,
-            ts=wanted.ts,
-            meta=wanted.meta,
-            make_current=wanted.make_current,
-            store_permanently=wanted.store_permanently,
-            stream=wanted.stream,
-            id=wanted.id,
-        )
-
-    # A cheap commit is quicker than a way to another thread and back; a costly one would keep
-    # every other client waiting.
-    if service.recorder.storage.capabilities.costly_commit:
-        event = await to_thread.run_sync(record)
-    else:
-        event = record()
+    wanted = _named(await read_request(request, EventRequest), request)
+    event = await service.record(wanted)
     envelope = event_json(event)
     if service.has_hooks:
         service.event_posted(orjson.loads(envelope), wanted)
-    return Response(envelope, media_type=JSON)
+    headers = {"Idempotent-Replayed": "true"} if event.is_duplicate else None
+    return Response(envelope, headers=headers, media_type=JSON)
+
+
+def _named(wanted: EventRequest, request: Request) -> EventRequest:
+    """Return *wanted* with the `Idempotency-Key` of the request as its id, if there is one."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return wanted
+    if len(key) > 1 and key[0] == key[-1] == '"':  # it may be a string of structured headers
+        key = key[1:-1]
+    if wanted.id not in (None, key):
+        message = f"{wanted.id!r:.200} is not the Idempotency-Key; leave one of them out"
+        raise InvalidEventError([Problem("$.id", message)])
+    return evolve(wanted, id=key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 
 import orjson
-from anyio import to_thread
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,8 +24,8 @@ async def get_health(_: Request) -> Response:
 async def get_ready(request: Request) -> Response:
     """Answer whether events would be recorded now; the error says why not."""
     service: TelemetryService = request.app.state.service
-    await to_thread.run_sync(service.recorder.storage.check_writable)
-    run = await to_thread.run_sync(service.recorder.active_run)
+    await service.ask(service.recorder.storage.check_writable)
+    run = await service.ask(service.recorder.active_run)
     facts = {
         "ready": True,
         "run_active": run is not None,

@@ -9,6 +9,8 @@ COMMANDS = [
     "collect",
     "copy",
     "current",
+    "follow",
+    "history",
     "migrate",
     "plugins",
     "record",

@@ -22,7 +22,12 @@ import sys
 from telemetry_http.server import run_service
 from telemetry_http.service import TelemetryService
 with TelemetryService(sys.argv[1]) as service:
-    run_service(service, host=sys.argv[2], port=0, on_ready=lambda url: print(url, flush=True))
+    run_service(
+        service,
+        host=sys.argv[2],
+        port=int(sys.argv[3]),
+        on_ready=lambda url: print(url, flush=True),
+    )
 """
 
 
@@ -99,32 +104,46 @@ class Server:
         self.process.wait()
 
 
+def _start(site_dir: Path, host: str = "127.0.0.1", port: int = 0) -> Server:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(site_dir), host, str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url, f"the service did not start, exit {process.wait()}"
+    return Server(process, site_dir, int(url.rpartition(":")[2]))
+
+
+def _end(server: Server) -> None:
+    if server.process.poll() is None:
+        server.kill()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
     """Return a function that starts a service on the test's site directory."""
     started: list[Server] = []
 
-    def start(host: str = "127.0.0.1") -> Server:
-        site_dir = tmp_path / "site"
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(site_dir), host],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONWARNINGS": "default"},
-        )
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url, f"the service did not start, exit {process.wait()}"
-        server = Server(process, site_dir, int(url.rpartition(":")[2]))
-        started.append(server)
-        return server
+    def start(host: str = "127.0.0.1", port: int = 0) -> Server:
+        started.append(_start(tmp_path / "site", host, port))
+        return started[-1]
 
     yield start
     for server in started:
-        if server.process.poll() is None:
-            server.kill()
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        _end(server)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a running service for all tests of a module that do not mind each other."""
+    server = _start(tmp_path_factory.mktemp("shared") / "site")
+    yield server
+    _end(server)
 
 
 @pytest.fixture

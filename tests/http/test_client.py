@@ -209,12 +209,16 @@ def test_the_names_of_pandb_work(client, server):
     assert client.get_current("nothing") is None
 
 
-def test_find_warns_and_names_the_history(client):
-    """It never found anything here; now it says where to look."""
-    with pytest.warns(UserWarning, match=r"history\(types='weather'\)") as caught:
-        assert client.find("weather", client.insert("weather", 1)) is None
+def test_an_event_is_found_in_the_history(client):
+    """By its collection and the id that `insert` gave."""
+    first = client.insert("weather", 1)
+    client.insert("weather", 2)
 
-    assert caught[0].filename == __file__
+    assert 1 == client.find("weather", first)["data"]
+    assert first == client.find("weather", first)["_id"]
+    assert client.find("power", first) is None
+    assert client.find("weather", "999") is None
+    assert client.find("weather", "../x") is None
 
 
 def test_clear_current_changes_nothing(client):

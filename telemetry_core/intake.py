@@ -1,0 +1,147 @@
+"""
+Taking in events as JSON text, many at once, each judged as if it came alone.
+
+`codec.read_json` and the `Checker` say what may be recorded. msgspec reads many times quicker, and
+laxer only where a key stands twice in one object; a text of which that is not sure is read the
+careful way, and so is each that seems bad, for the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from attrs import asdict, field, fields, frozen
+
+from telemetry_core.codec import make_converter, problems_of, read_json
+from telemetry_core.errors import InvalidEventError, MalformedJSONError
+from telemetry_core.events import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from telemetry_core.events import CheckedDraft, Event
+    from telemetry_core.validation import Checker
+
+_decode = msgspec.json.Decoder().decode
+_DOUBTS: Final = (msgspec.DecodeError, RecursionError, ValueError, KeyError, TypeError)
+
+
+@frozen
+class JSONDraft:
+    """An event as its writer gives it in JSON, and what is taken for what is left out."""
+
+    type: str
+    data: Any
+    make_current: bool = True
+    store_permanently: bool = True
+    meta: Mapping[str, Any] = field(factory=dict)
+    ts: str | None = None
+    stream: str | None = None
+    id: str | None = None
+
+
+_FIELDS = frozenset(one.name for one in fields(JSONDraft))
+
+
+@frozen
+class Rejected:
+    """One text that was not recorded: its place among those given, from 0 on, and why."""
+
+    index: int
+    detail: str
+
+
+@frozen
+class Report:
+    """What became of many texts: the events of those recorded, and the others, in order."""
+
+    events: tuple[Event, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+class Intake:
+    """
+    Makes checked drafts of JSON texts. May be used by several threads.
+
+    *prepare* is what the plugins make of each draft before it is checked, if there are any.
+    """
+
+    def __init__(self, checker: Checker, prepare: Callable[[Draft], Draft] | None) -> None:
+        self._checker = checker
+        self._check = checker.check
+        self._prepare = prepare
+        self._structure = make_converter().structure
+
+    def read(self, texts: Sequence[bytes]) -> tuple[list[int], list[CheckedDraft], list[Rejected]]:
+        """
+        Return the places of the good ones among *texts*, their drafts, and the bad ones.
+
+        A blank text is neither.
+        """
+        places: list[int] = []
+        drafts: list[CheckedDraft] = []
+        rejected: list[Rejected] = []
+        read_quickly = self._read_quickly if self._prepare is None else _never
+        for place, text in enumerate(texts):
+            draft = read_quickly(text)
+            if draft is None:
+                if not text or text.isspace():
+                    continue
+                try:
+                    draft = self._read_carefully(text)
+                except (MalformedJSONError, InvalidEventError) as error:
+                    rejected.append(Rejected(place, str(error)))
+                    continue
+            places.append(place)
+            drafts.append(draft)
+        return places, drafts, rejected
+
+    def _read_quickly(self, text: bytes) -> CheckedDraft | None:
+        """Return the draft that *text* surely is, or `None` if that takes a closer look."""
+        if b"\\" in text or not text:
+            return None
+        ts = meta = stream = id_ = None
+        is_current = is_kept = True
+        try:
+            given = _decode(text)
+            type_, data = given["type"], given["data"]
+            fields = len(given)
+            if fields > 2:  # noqa: PLR2004  # those two
+                get = given.get
+                ts = get("ts")
+                if fields > 3 or ts is None:  # noqa: PLR2004  # and this one
+                    meta, stream, id_ = get("meta"), get("stream"), get("id")
+                    is_current = get("make_current", True)  # a default
+                    is_kept = get("store_permanently", True)  # likewise
+                    if not given.keys() <= _FIELDS or (meta is None and "meta" in given):
+                        return None
+            draft = self._check(type_, data, ts, meta, is_current, is_kept, stream, id_)
+        except _DOUBTS:
+            return None
+        # Of two equal keys one is gone, and its colon with it. No string gains or loses one.
+        colons = text.count(b":") - fields
+        if ts is not None:
+            colons -= ts.count(":")
+        if data.__class__ is dict and colons == len(data):
+            return draft
+        colons -= draft.data_json.count(b":") + type_.count(":")
+        if meta is not None:
+            colons -= draft.meta_json.count(b":")
+        if id_ is not None:
+            colons -= id_.count(":")
+        return draft if colons == 0 else None
+
+    def _read_carefully(self, text: bytes) -> CheckedDraft:
+        values = read_json(text)
+        try:
+            given = self._structure(values, JSONDraft)
+        except Exception as error:  # noqa: BLE001  # cattrs raises groups of whatever went wrong
+            raise InvalidEventError(problems_of(error)) from None
+        draft = Draft(**asdict(given, recurse=False))
+        return self._checker.check_draft(draft if self._prepare is None else self._prepare(draft))
+
+
+def _never(_: bytes) -> None:
+    """Plugins are to see each draft before it is checked."""

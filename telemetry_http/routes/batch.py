@@ -1,0 +1,124 @@
+"""Batches: recording many events from one body, while it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final
+
+import attrs
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from telemetry_core import Event, TelemetryError
+from telemetry_core.codec import event_dict
+from telemetry_core.intake import Report
+from telemetry_http.bodies import EventRequest
+from telemetry_http.problems import RequestError, problem, problem_of
+from telemetry_http.reports import BatchReport, RejectedLine
+from telemetry_http.service import TelemetryService
+from telemetry_http.uploads import LONGEST, BrokenBodyError, texts_of
+
+JSON = "application/json"
+REJECTED_TOLD: Final = 1000
+"""So many rejected lines are named; the others are counted."""
+
+
+async def post_events(request: Request) -> Response:
+    """
+    Record the events in the body and answer what became of each.
+
+    What was recorded stays so whatever happens to the rest; an error then carries the report, too.
+    """
+    service: TelemetryService = request.app.state.service
+    tally = _Tally()
+    error: TelemetryError | RequestError | None = None
+    with service.open_ended.scope() as ending:
+        try:
+            await _record_all(request, service, tally)
+        except BrokenBodyError as broken:
+            tally.reject(broken.detail)
+        except (TelemetryError, RequestError) as failure:
+            error = failure
+        except ClientDisconnect:
+            error = RequestError(400, "the body was not sent to its end")
+    if ending.cancelled_caught:
+        error = RequestError(503, "the service stops", {"Connection": "close"})
+    report = tally.report()
+    if error is not None:
+        return problem_of(error, attrs.asdict(report))
+    if report.rejected and not report.accepted + report.duplicates:
+        first = report.rejected[0]
+        detail = f"nothing was recorded; line {first.line}: {first.detail}"
+        return problem(422, detail, members=attrs.asdict(report))
+    return Response(orjson.dumps(attrs.asdict(report)), media_type=JSON)
+
+
+async def _record_all(request: Request, service: TelemetryService, tally: _Tally) -> None:
+    async with aclosing(texts_of(request)) as blocks:
+        async for texts in blocks:
+            report = await service.record_texts(texts)
+            tally.add(texts, report)
+            if service.has_hooks:
+                for event in report.events:
+                    if not event.is_duplicate:
+                        service.event_posted(event_dict(event), _request_of(event))
+
+
+def _request_of(event: Event) -> EventRequest:
+    return EventRequest(
+        event.type,
+        event.data,
+        event.make_current,
+        event.store_permanently,
+        event.meta,
+        event.ts,
+        id=event.id,
+    )
+
+
+class _Tally:
+    """Counts what became of the lines so far."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+        self._accepted = 0
+        self._duplicates = 0
+        self._first_seq: int | None = None
+        self._last_seq: int | None = None
+        self._rejected: list[RejectedLine] = []
+        self._rejected_total = 0
+
+    def add(self, texts: Sequence[bytes], report: Report) -> None:
+        duplicates = sum(event.is_duplicate for event in report.events)
+        self._duplicates += duplicates
+        self._accepted += len(report.events) - duplicates
+        new = report.events if not duplicates else [e for e in report.events if not e.is_duplicate]
+        if new:
+            self._first_seq = new[0].seq if self._first_seq is None else self._first_seq
+            self._last_seq = new[-1].seq
+        for one in report.rejected:
+            is_cut = len(texts[one.index]) > LONGEST
+            detail = f"longer than {LONGEST} bytes" if is_cut else one.detail
+            self._count_rejected(self._lines + one.index + 1, detail)
+        self._lines += len(texts)
+
+    def reject(self, detail: str) -> None:
+        """Count the line that follows as rejected."""
+        self._count_rejected(self._lines + 1, detail)
+
+    def report(self) -> BatchReport:
+        return BatchReport(
+            self._accepted,
+            self._duplicates,
+            self._first_seq,
+            self._last_seq,
+            self._rejected,
+            self._rejected_total,
+        )
+
+    def _count_rejected(self, line: int, detail: str) -> None:
+        self._rejected_total += 1
+        if len(self._rejected) < REJECTED_TOLD:
+            self._rejected.append(RejectedLine(line, detail))
