@@ -134,18 +134,19 @@ class Recorder:
         """How many facts observers missed because they were too slow."""
         return self._observers.missed
 
-    def record(
+    # To be given by keyword all the same: seven keyword-only defaults take Python as long to fill
+    # in as it takes to stamp and route the event (measured, 3.11 to 3.13).
+    def record(  # noqa: PLR0917
         self,
         type: str,  # noqa: A002
         data: Any,
-        *,
         ts: str | datetime | None = None,
         meta: Mapping[str, Any] | None = None,
-        make_current: bool = True,
-        store_permanently: bool = True,
+        make_current: bool = True,  # noqa: FBT001, FBT002
+        store_permanently: bool = True,  # noqa: FBT001, FBT002
         stream: str | None = None,
         id: str | None = None,  # noqa: A002
-        durable: bool = False,
+        durable: bool = False,  # noqa: FBT001, FBT002
     ) -> Event:
         """
         Record one event and return it with its seq.

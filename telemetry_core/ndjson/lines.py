@@ -97,6 +97,11 @@ class Line(msgspec.Struct, gc=False):
         return event  # type: ignore[no-any-return]
 
 
+def is_repeated(line: Line, before: Line | None) -> bool:
+    """Whether *line* is the one *before* it once more; damage can make only their seqs the same."""
+    return before is not None and line.seq == before.seq and line == before
+
+
 class DamagedLineError(ValueError):
     """The line is no event."""
 

@@ -65,9 +65,9 @@ class Log:
         self.is_dirty = self.size > 0
         self.is_broken = False
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes) -> int:
         """
-        Append *block*, which is whole lines, completely or not at all.
+        Append *block*, which is whole lines, completely or not at all, and return its length.
 
         Raises:
             StorageFullError: There is no room.
@@ -79,6 +79,8 @@ class Log:
             written = _write(self.fd, block)
             if written < len(block):
                 write_all(self.fd, block[written:])
+                return len(block)
+            return written
         except OSError as error:
             self.cut_back()
             raise self.error_of(error) from error

@@ -17,6 +17,7 @@ from telemetry_core.ndjson.lines import (
     backwards,
     end_of_lines,
     first_event,
+    is_repeated,
     parse,
     parse_lines,
     read_blocks,
@@ -81,7 +82,7 @@ class Reader:
 
     def _forward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
         """Yield what is found in the files of one stream, which follow each other."""
-        before = 0
+        before: Line | None = None
         for path in self._from(paths, search.after):
             # All that is looked for is in front of this; behind it the file may be growing.
             size = size_of(path)
@@ -90,9 +91,9 @@ class Reader:
                 for offset, block in read_blocks(path, span.start, end):
                     for line in parse_lines(path, offset, block):
                         # A line that somebody repeated follows the one it repeats.
-                        if line.seq != before and search.wants(line):
+                        if search.wants(line) and not is_repeated(line, before):
                             yield line.event()
-                        before = line.seq
+                        before = line
 
     def _from(self, paths: list[Path], after: int) -> list[Path]:
         """Leave out the files whose successor begins at or before the cursor *after*."""
@@ -123,7 +124,7 @@ class Reader:
         yield from reversed(newest_first)
 
     def _backward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
-        before = 0
+        before: Line | None = None
         for path in reversed(paths):
             try:
                 end = end_of_lines(path)
@@ -139,9 +140,9 @@ class Reader:
                     except DamagedLineError as error:
                         tell_damage(path, offset, text, error)
                         continue
-                    if line.seq != before and search.wants(line):
+                    if search.wants(line) and not is_repeated(line, before):
                         yield line.event()
-                    before = line.seq
+                    before = line
             if search.after and self._begins_before(path, search.after):
                 return
 

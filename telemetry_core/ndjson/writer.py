@@ -83,7 +83,7 @@ class Writer(Site):
         line = self._line_of(draft, seq)
         # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
         self._careful_seq = 0
-        into.write(line)
+        written = into.write(line)
         # From here on the draft is the event; `become` does the same, and a call costs.
         draft.seq = seq
         draft.__class__ = Event
@@ -92,7 +92,7 @@ class Writer(Site):
         if run_id is not None:
             self.count(seq, seq, 1)
         self.last_seq = self.last_stored = seq
-        into.size += len(line)
+        into.size += written
         self._careful_seq = careful_seq
         if self._is_always:
             self.sync_log(into)
