@@ -44,8 +44,12 @@ class Lock:
             return False
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
+    def unlock(self) -> None:
+        """Let others have the lock, also while a process that was forked still holds the file."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
     def close(self) -> None:
-        """Let go of the lock."""
+        """Let go of the file: in the process that took the lock this lets go of the lock."""
         os.close(self._fd)
 
 

@@ -323,6 +323,8 @@ class Site:
                     self._checkpoint_if_there_is_room()
                     self.reservation.settle(self.last_seq)
             finally:
+                if not self._is_disowned:
+                    self._lock.unlock()
                 self.disown()
 
     def disown(self) -> None:

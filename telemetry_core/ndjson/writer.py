@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _PIECE = 64 * 1024
 _CAREFUL_EVENTS = 256
-_CAREFUL_NS = 10_000_000
+_CAREFUL_NS = 1_000_000
 
 
 @frozen
@@ -50,9 +50,9 @@ class Writer(Site):
     """
     Appends to an open site directory; its calls come from one thread at a time.
 
-    An append usually takes a short way; every 10 ms or 256 events, and after whatever went wrong,
-    the next one looks around first: whether the files still stand at their paths, whether noon has
-    passed, whether seqs are reserved.
+    An append usually takes a short way; every millisecond or 256 events, and after whatever went
+    wrong, the next one looks around first: whether the files still stand at their paths, whether
+    noon has passed, whether seqs are reserved.
     """
 
     def __init__(
