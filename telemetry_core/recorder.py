@@ -14,19 +14,20 @@ from attrs import evolve
 
 from telemetry_core.clock import Clock, format_ts, system_clock
 from telemetry_core.commit import Commit, DirectCommit, GroupCommit
+from telemetry_core.ephemeral import EphemeralValues
 from telemetry_core.errors import (
     IdConflictError,
     InvalidEventError,
     InvalidRunError,
     InvalidSelectionError,
-    LaggedError,
     NoActiveRunError,
     Problem,
-    StorageClosedError,
     StorageError,
     UnknownRunError,
 )
-from telemetry_core.events import Draft, Event, copy_of
+from telemetry_core.events import Draft, Event
+from telemetry_core.following import follow
+from telemetry_core.forked import ParentsStorage
 from telemetry_core.intake import Intake, Rejected, Report
 from telemetry_core.observers import Observers
 from telemetry_core.plugins import Plugins
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OBSERVERS_CLOSE_S = 3.0
-_FOLLOW_POLL_S = 1.0
+_OBSERVERS_CLOSE_S = 1.0
 
 
 def open(
@@ -111,8 +111,7 @@ class Recorder:
         self._observers = Observers(plugins.manager)
         self._prepare = plugins.hook.telemetry_prepare_event.get_hookimpls()
         self._intake = Intake(self._checker, self._prepared if self._prepare else None)
-        self._ephemeral: dict[str, Event] | None = None if capabilities.keeps_ephemeral else {}
-        self._remembering = threading.Lock()
+        self._ephemeral = None if capabilities.keeps_ephemeral else EphemeralValues()
         self._closing = threading.RLock()
         self._closed = threading.Event()
         commit = GroupCommit if capabilities.costly_commit else DirectCommit
@@ -176,8 +175,8 @@ class Recorder:
         else:
             checked = self._check(type, data, ts, meta, make_current, store_permanently, stream, id)
         event = self._commit.append_one(checked, durable)
-        if not event.store_permanently:
-            self._remember_ephemeral((event,))
+        if self._ephemeral is not None:
+            self._ephemeral.remember((event,))
         return event
 
     def record_many(self, drafts: Iterable[Draft], *, durable: bool = False) -> list[Event]:
@@ -199,7 +198,8 @@ class Recorder:
         if not batch:
             return []
         events = self._commit.append(batch, durable=durable)
-        self._remember_ephemeral(events)
+        if self._ephemeral is not None:
+            self._ephemeral.remember(events)
         return events
 
     def record_json(self, texts: Sequence[bytes], *, durable: bool = False) -> Report:
@@ -224,7 +224,8 @@ class Recorder:
                 rejected.append(Rejected(places[0], str(error)))
                 return Report((), tuple(sorted(rejected, key=lambda one: one.index)))
             return self._record_halves(texts, places[len(places) // 2], durable=durable)
-        self._remember_ephemeral(events)
+        if self._ephemeral is not None:
+            self._ephemeral.remember(events)
         return Report(tuple(events), tuple(rejected))
 
     def _record_halves(self, texts: Sequence[bytes], middle: int, *, durable: bool) -> Report:
@@ -240,18 +241,9 @@ class Recorder:
 
         `as_of_seq` of it is a cursor: `follow(after=snapshot.as_of_seq)` goes on from there.
         """
-        if not self._ephemeral:
+        if self._ephemeral is None:
             return self._storage.current()
-        # Looked at before the storage, so that the answer has all that came before what it has.
-        ephemeral = list(self._ephemeral.values())
-        snapshot = self._storage.current()
-        events = dict(snapshot.events)
-        for event in ephemeral:
-            if event.type not in events or events[event.type].seq < event.seq:
-                events[event.type] = copy_of(event)
-        latest = sorted(events.values(), key=lambda event: event.seq)
-        as_of_seq = max(snapshot.as_of_seq, latest[-1].seq)
-        return Snapshot(as_of_seq, {event.type: event for event in latest})
+        return self._ephemeral.laid_over(self._storage)
 
     def history(self, **selection: Any) -> Iterator[Event]:
         """
@@ -287,31 +279,9 @@ class Recorder:
             problem = Problem("$.last", "a follower has no end to count from; give after")
             raise InvalidSelectionError([problem])
         start = self._storage.wait(0, 0) if after is None else after
-        followed = self._follow(evolve(chosen, after=start, limit=None), max_lag)
+        selected = evolve(chosen, after=start, limit=None)
+        followed = follow(self._storage, selected, max_lag, self._is_closed)
         return followed if chosen.limit is None else itertools.islice(followed, chosen.limit)
-
-    def _follow(self, selection: Selection, max_lag: int | None) -> Iterator[Event]:
-        cursor = selection.after
-        while not self._closed.is_set():
-            try:
-                # What was there before the read is what the next read need not look at again,
-                # whether or not the selection let it through.
-                seen = self._storage.wait(cursor, _FOLLOW_POLL_S)
-                if seen <= cursor:
-                    continue
-                if max_lag is not None and seen - cursor > max_lag:
-                    raise LaggedError(seen)
-                asked = cursor
-                for event in self._storage.read(evolve(selection, after=cursor)):
-                    cursor = event.seq
-                    yield event
-                # Looked at behind the read, so that nothing can be removed in between unseen.
-                removed = self._storage.removed_through()
-                if 0 < asked < removed:
-                    raise LaggedError(max(removed, cursor))
-            except StorageClosedError:
-                return
-            cursor = max(cursor, seen)
 
     def start_run(
         self,
@@ -477,21 +447,13 @@ class Recorder:
         except InvalidEventError as error:
             raise InvalidRunError(error.problems) from None
 
-    def _remember_ephemeral(self, events: Iterable[Event]) -> None:
-        if self._ephemeral is None:
-            return
-        # Two threads may come here in another order than their events were numbered in.
-        with self._remembering:
-            for event in events:
-                if event.store_permanently or not event.make_current:
-                    continue
-                known = self._ephemeral.get(event.type)
-                if known is None or known.seq < event.seq:
-                    self._ephemeral[event.type] = event
+    def _is_closed(self) -> bool:
+        # Asked each time: in a forked child it is another one, and set.
+        return self._closed.is_set()
 
     def _abandon(self) -> None:
         """In a forked child: the locks, the threads and the storage are the parent's."""
-        self._storage = _ParentsStorage(self._storage)
+        self._storage = ParentsStorage(self._storage)
         self._commit = DirectCommit(self._storage, self._router, self._observers, self._clock)
         self._closing = threading.RLock()
         self._closed = threading.Event()
@@ -507,22 +469,6 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class _ParentsStorage(Storage):
-    """What a forked child finds in place of its parent's storage: closed, for all it may do."""
-
-    def __init__(self, storage: Storage) -> None:
-        # Held, because letting go of it could end a connection that the parent uses.
-        self._storage = storage
-
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise StorageClosedError(type(self._storage).__name__)
-
-    append = read = start_run = finish_run = runs = _refuse
-
-    def close(self) -> None:
-        """Nothing is ours to close."""
 
 
 def _placed(error: InvalidEventError, index: int) -> InvalidEventError:

@@ -31,8 +31,8 @@ __all__ = ["TLS", "access_at", "bind", "run_service", "serve_on"]
 
 log = logging.getLogger(__name__)
 
-_GRACE_S: Final = 2.0
-_DEADLINE_S: Final = 4.0
+_GRACE_S: Final = 1.5
+_DEADLINE_S: Final = 3.0
 IDLE_S: Final = 10.0
 """How long a connection may be silent between two requests, and a head take to come whole."""
 

@@ -171,11 +171,8 @@ class Writer(Site):
         seq = self.last_seq
         for place, draft in enumerate(drafts):
             stream = draft.run_id
-            if stream not in self.logs:
-                if stream is not SITE:
-                    raise NoActiveRunError(stream)
-                if draft.store_permanently:
-                    self.open_site()
+            if stream is not SITE and stream not in self.logs:
+                raise NoActiveRunError(stream)
             if draft.id is not None and seqs is None:
                 known = self._known(draft, new_ids)
                 if known is not None:
@@ -187,6 +184,8 @@ class Writer(Site):
             answer.append(draft)
             new.append(draft)
             if draft.store_permanently:
+                if stream not in self.logs:
+                    self.open_site()
                 if not segments or segments[-1].stream != stream:
                     segments.append(_Segment(stream))
                 segments[-1].events.append(draft)

@@ -30,6 +30,7 @@ class ScriptedServer:
         self.connections = 0
         self._script = iter(script)
         self._open = []
+        self._closing = False
         self._lock = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -39,7 +40,7 @@ class ScriptedServer:
     def _accept(self):
         while True:
             connection, _ = self._socket.accept()
-            if self._socket.timeout == 0:
+            if self._closing:
                 connection.close()
                 return
             self.connections += 1
@@ -65,7 +66,7 @@ class ScriptedServer:
 
     def close(self):
         """Hang up everywhere and wait for the threads."""
-        self._socket.settimeout(0)
+        self._closing = True
         socket.create_connection(self._socket.getsockname()).close()
         for connection in self._open:
             try:

@@ -303,19 +303,28 @@ class Busy(threading.Thread):
         self._turns = itertools.count()
 
     def run(self):
-        """Begin again when an interrupt came in the middle of catching another one."""
-        while not self.is_over.is_set():
+        """Record."""
+        while True:
             try:
-                self._go_on()
+                while not self.is_over.is_set():
+                    self._record(next(self._turns))
             except KeyboardInterrupt:
                 self.interrupts += 1
+            else:
+                return
 
-    def _go_on(self):
-        while not self.is_over.is_set():
-            try:
-                self._record(next(self._turns))
-            except KeyboardInterrupt:
-                self.interrupts += 1
+    def interrupt(self):
+        """
+        Interrupt it wherever it is, and return when it has seen that.
+
+        Not before: an interrupt that is still under way when the thread ends, or that is called
+        back, leaves the interpreter of 3.11 looking for it for ever.
+        """
+        seen = self.interrupts
+        thread = ctypes.c_ulong(self.ident)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(KeyboardInterrupt))
+        while self.interrupts == seen and self.is_alive():
+            time.sleep(0.0005)
 
     def _record(self, n):
         run_id = "001" if n % 2 else None
@@ -335,15 +344,11 @@ def test_interrupts_of_a_busy_thread_cost_nothing(site, storage):
     busy.start()
     for _ in range(300):
         time.sleep(0.002)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(busy.ident), ctypes.py_object(KeyboardInterrupt)
-        )
-    # The last one may still be under way, and the end of the thread is not ours.
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(busy.ident), None)
+        busy.interrupt()
     busy.is_over.set()
     busy.join(20)
     assert not busy.is_alive()
-    assert busy.interrupts > 20
+    assert busy.interrupts == 300
     storage.close()
     check_whole(site, busy.acknowledged)
 
@@ -368,3 +373,11 @@ def test_a_run_that_is_over_takes_nothing(storage):
     stop(storage, run)
     with pytest.raises(NoActiveRunError):
         storage.append([make_draft(run_id="001")], at(1))
+
+
+def test_a_retry_on_a_later_day_makes_no_file(site, storage):
+    """There is nothing to write into it, and the last day with events stays the newest."""
+    first = number(storage, 1, id="a")
+    again = number(storage, 1, id="a", seconds=86400)
+    assert (again.seq, again.is_duplicate) == (first.seq, True)
+    assert [path.name for path in site.glob("site_*")] == [DAY]
