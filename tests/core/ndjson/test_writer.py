@@ -315,15 +315,20 @@ class Busy(threading.Thread):
 
     def interrupt(self):
         """
-        Interrupt it wherever it is, and return when it has seen that.
+        Interrupt it wherever it is in the storage, and return when it has seen that.
 
         Not before: an interrupt that is still under way when the thread ends, or that is called
         back, leaves the interpreter of 3.11 looking for it for ever.
         """
-        seen = self.interrupts
+        recorded, seen = len(self.acknowledged), self.interrupts
+        self._wait(lambda: len(self.acknowledged) > recorded)
         thread = ctypes.c_ulong(self.ident)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(KeyboardInterrupt))
-        while self.interrupts == seen and self.is_alive():
+        self._wait(lambda: self.interrupts > seen)
+
+    def _wait(self, is_so):
+        while not is_so():
+            assert self.is_alive()
             time.sleep(0.0005)
 
     def _record(self, n):
@@ -343,7 +348,6 @@ def test_interrupts_of_a_busy_thread_cost_nothing(site, storage):
     busy = Busy(storage)
     busy.start()
     for _ in range(300):
-        time.sleep(0.002)
         busy.interrupt()
     busy.is_over.set()
     busy.join(20)
