@@ -181,18 +181,21 @@ class TelemetryService:
                 id=wanted.id,
             )
 
+        def record_admitted() -> Event:
+            with self._types.admission() as check_type:
+                check_type(wanted.type)
+                return record()
+
         try:
-            self._types.check(wanted.type)
             # A cheap commit is quicker than a way to another thread and back; a costly one would
             # keep every other client waiting.
             if self.recorder.storage.capabilities.costly_commit:
-                event = await self.change(record)
+                event = await self.change(record_admitted)
             else:
-                event = record()
+                event = record_admitted()
         except (InvalidEventError, IdConflictError):
             self.tally.refused += 1
             raise
-        self._types.add(event.type)
         if event.is_duplicate:
             self.tally.duplicates += 1
         else:
@@ -209,7 +212,8 @@ class TelemetryService:
         """
 
         def record() -> Report:
-            return self._types.record_known(texts, self.recorder.record_json)
+            with self._types.admission() as check_type:
+                return self.recorder.record_json(texts, check_type=check_type)
 
         if self.recorder.storage.capabilities.costly_commit:
             report = await self.change(record)
@@ -217,9 +221,8 @@ class TelemetryService:
             report = record()
             # A body that arrives quickly would leave nobody else a turn.
             await lowlevel.checkpoint()
-        duplicates = sum(event.is_duplicate for event in report.events)
-        self.tally.recorded += len(report.events) - duplicates
-        self.tally.duplicates += duplicates
+        self.tally.recorded += len(report.events) - report.duplicates
+        self.tally.duplicates += report.duplicates
         self.tally.refused += len(report.rejected)
         return report
 
