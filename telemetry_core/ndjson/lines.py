@@ -172,6 +172,11 @@ def _undamaged(path: Path, offset: int, block: bytes) -> Iterator[Line]:
         offset += len(text) + 1
 
 
+def last_line(block: bytes) -> bytes:
+    """Return the last of the whole lines in *block*."""
+    return block[block.rfind(b"\n", 0, -1) + 1 :]
+
+
 def read_blocks(
     path: Path, start: int = 0, end: int | None = None, *, size: int = PIECE
 ) -> Iterator[tuple[int, bytes]]:

@@ -20,6 +20,7 @@ from telemetry_core.ndjson.lines import (
     end_of_lines,
     first_event,
     is_repeated,
+    last_line,
     parse,
     parse_lines,
     read_blocks,
@@ -84,20 +85,20 @@ class Reader:
     def _passages(self, paths: list[Path], search: _Search) -> Iterator[Passage]:
         """Yield what is found in the files of one stream, which follow each other."""
         before: Line | None = None
+        whole = b""
         last_seq = 0
         for path, offset, block in self._blocks(paths, search, PASSAGE):
             bounds = self._known.bounds_of(block)
             if bounds is None or bounds.first <= last_seq:
-                lines = parse_lines(path, offset, block)
-                for line, previous in zip(lines, [before, *lines], strict=False):
-                    if search.wants(line) and not is_repeated(line, previous):
-                        text = event_json(line.event()) + b"\n"
-                        yield Passage(text, Bounds(line.seq, line.seq))
-                before = lines[-1] if lines else before
-                last_seq = max([last_seq, *(line.seq for line in lines)])
+                if whole:
+                    before, whole = parse(last_line(whole)), b""
+                for line in parse_lines(path, offset, block):
+                    if search.wants(line) and not is_repeated(line, before):
+                        yield Passage(event_json(line.event()) + b"\n", Bounds(line.seq, line.seq))
+                    before = line
+                    last_seq = max(last_seq, line.seq)
                 continue
-            before = parse(block[block.rfind(b"\n", 0, -1) + 1 :])
-            last_seq = bounds.last
+            whole, last_seq = block, bounds.last
             passage = Passage(block, bounds)
             if bounds.first <= search.after:
                 passage.take_through(search.after)

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from telemetry_core.ndjson import passage
+from telemetry_core.ndjson import passage, reader
 from telemetry_core.ndjson.passage import Bounds, Known, Passage, merged
 from telemetry_core.storage import Selection
 from telemetry_core.testing.samples import make_run
@@ -40,10 +40,10 @@ def test_what_is_no_event_is_not_handed_on(site, bad):
     site.mkdir()
     lines = [line(1), line(2), line(4)]
     (site / DAY).write_bytes(lines[0] + (bad if bad is REPEATED else lines[1] + bad) + lines[2])
-    with open_site(site, read_only=True) as reader:
+    with open_site(site, read_only=True) as storage:
         for _ in range(2):
-            assert text_of(reader) == b"".join(lines)
-            assert text_of(reader, after=1) == b"".join(lines[1:])
+            assert text_of(storage) == b"".join(lines)
+            assert text_of(storage, after=1) == b"".join(lines[1:])
 
 
 def test_damage_is_seen_also_in_what_was_read_before(site):
@@ -89,12 +89,12 @@ def test_a_block_is_handed_on_as_it_stands(site):
 
 def test_lines_of_another_process_are_in_the_answer_whole_or_not_at_all(site):
     """What it appends while somebody reads stands behind the lines that were asked for."""
-    with open_site(site) as storage, open_site(site, read_only=True) as reader:
+    with open_site(site) as storage, open_site(site, read_only=True) as other:
         number(storage, 1)
-        blocks = reader.read_json()
+        blocks = other.read_json()
         number(storage, 2)
         assert seqs_of(b"".join(blocks)) == [1]
-        assert seqs_of(text_of(reader)) == [1, 2]
+        assert seqs_of(text_of(other)) == [1, 2]
 
 
 def test_streams_of_one_seq_are_merged_all_the_same():
@@ -111,3 +111,12 @@ def test_few_blocks_are_remembered(monkeypatch):
         for seq in (1, 2, 3):
             assert known.bounds_of(line(seq)) == Bounds(seq, seq)
     assert len(known._bounds) == 2  # noqa: SLF001
+
+
+def test_a_line_that_is_repeated_behind_a_block_is_there_once(site, monkeypatch):
+    """Where blocks meet is chance."""
+    monkeypatch.setattr(reader, "PASSAGE", len(line(1)) + len(line(2)))
+    site.mkdir()
+    (site / DAY).write_bytes(line(1) + line(2) + line(2) + line(3))
+    with open_site(site, read_only=True) as storage:
+        assert seqs_of(text_of(storage)) == [1, 2, 3]
