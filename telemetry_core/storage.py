@@ -38,7 +38,8 @@ class Capabilities:
     What an opened storage can do; the recorder and the service adapt to it.
 
     `durable`: what was appended survives the end of the process. `costly_commit`: an append waits
-    for a disk or a network, so the recorder groups what is waiting into one. `shared_writers`:
+    for a disk or a network, so the recorder groups what is waiting into one. `returns_at_once`: an
+    append and `current` wait for neither, so an event loop may call them itself. `shared_writers`:
     several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
     the history, so that the recorder need not. `replicates`: it takes events with the seqs that
     another storage gave them. `replicated`: another machine has what was acknowledged.
@@ -47,6 +48,7 @@ class Capabilities:
 
     durable: bool = True
     costly_commit: bool = False
+    returns_at_once: bool = False
     shared_writers: bool = False
     keeps_ephemeral: bool = False
     replicates: bool = False

@@ -85,9 +85,11 @@ class NdjsonStorage(Storage):
 
     @property
     def capabilities(self) -> Capabilities:
+        is_synced = self._settings.durability == ALWAYS
         return Capabilities(
             durable=True,
-            costly_commit=self._settings.durability == ALWAYS,
+            costly_commit=is_synced,
+            returns_at_once=not is_synced,
             keeps_ephemeral=True,
             replicates=True,
             max_event_bytes=self._settings.max_event_bytes,
