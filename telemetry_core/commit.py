@@ -14,7 +14,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from telemetry_core.errors import IdConflictError, StorageClosedError
+from telemetry_core.errors import (
+    IdConflictError,
+    NoActiveRunError,
+    RunActiveError,
+    StorageClosedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_GROUP = 1000
+_ATTEMPTS = 10
 
 
 class Commit(Protocol):
@@ -242,7 +248,7 @@ class GroupCommit:
         for request in group:
             self._route(request, now_ns)
         drafts = [draft for request in group for draft in request.batch]
-        events = self._storage.append(drafts, now_ns)
+        events = self._append_to_active(drafts, now_ns)
         start = 0
         for request in group:
             end = start + len(request.batch)
@@ -257,6 +263,17 @@ class GroupCommit:
             except BaseException as error:  # noqa: BLE001  # it is for those who asked for the flush
                 for request in durable:
                     request.error = _copy_of(error)
+
+    def _append_to_active(self, drafts: list[CheckedDraft], now_ns: int) -> list[Event]:
+        """Append *drafts*, routed anew where another process started or stopped a run."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._storage.append(drafts, now_ns)
+            except (RunActiveError, NoActiveRunError):
+                self._router.set_active_run(self._storage.active_run())
+                for draft in drafts:
+                    self._router.route_again(draft, now_ns)
+        return self._storage.append(drafts, now_ns)
 
     def _route(self, request: _Request, now_ns: int) -> None:
         # Once: a request whose group was refused comes here again, alone.

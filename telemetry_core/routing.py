@@ -47,8 +47,10 @@ class Router:
                 self._ms = ms
                 self._ts = self._stamp(now_ns)
             draft.ts = self._ts
+        if self._site_types and draft.type in self._site_types:
+            draft._to_site = True  # noqa: SLF001
         run_id = self._run_id
-        if run_id is None or draft._to_site or draft.type in self._site_types:  # noqa: SLF001
+        if run_id is None or draft._to_site:  # noqa: SLF001
             draft.run_id = None
             return draft  # type: ignore[no-any-return]
         draft.run_id = run_id
@@ -58,4 +60,17 @@ class Router:
             if meta_json == EMPTY_META
             else b"%b,%b" % (meta_json[:-1], self._run_meta[1:])
         )
+        return draft  # type: ignore[no-any-return]
+
+    def route_again(self, draft: Any, now_ns: int) -> CheckedDraft:
+        """Route *draft* anew, after it was found that another run is active than was known."""
+        if draft.run_id is not None:
+            # The run's id is the last that was written into meta.
+            added = orjson.dumps({"run_id": draft.run_id})
+            meta_json = draft._meta_json  # noqa: SLF001
+            draft._meta_json = (  # noqa: SLF001
+                EMPTY_META if meta_json == added else meta_json[: -len(added)] + b"}"
+            )
+        self.route(draft, now_ns)
+        draft.meta = orjson.loads(draft._meta_json)  # noqa: SLF001  # it may have been looked at
         return draft  # type: ignore[no-any-return]
