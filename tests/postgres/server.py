@@ -30,7 +30,7 @@ def find_bin():
     """Return the directory of the newest server that is installed, or `None`."""
     on_path = shutil.which("initdb")
     if on_path is not None:
-        return Path(on_path).parent
+        return Path(on_path).resolve().parent  # where the programs beside it are, too
     found = sorted(Path("/").glob(_DEBIAN.lstrip("/")), key=lambda path: int(path.parent.name))
     return next((path for path in reversed(found) if (path / "initdb").exists()), None)
 
