@@ -6,6 +6,7 @@ import json
 import selectors
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.bench_record import WEATHER
@@ -62,46 +63,57 @@ def run(directory: Path) -> None:
     with serving(bare, bare_port), serving(ours, port):
         seconds = measure(
             {
-                BARE: _Load(bare_port, _request("POST", "/event", BODY, bare_port)),
-                EVENT: _Load(port, _request("POST", "/event", BODY, port)),
-                CURRENT: _Load(port, _request("GET", "/current/weather", b"", port)),
+                BARE: Load({bare_port: request("POST", "/event", BODY, bare_port)}),
+                EVENT: Load({port: request("POST", "/event", BODY, port)}),
+                CURRENT: Load({port: request("GET", "/current/weather", b"", port)}),
             }
         )
     table(f"{CONNECTIONS} kept-alive connections", seconds, BARE)
     judge(seconds, [Goal(EVENT, BARE, at_least=0.7)])
 
 
-def _request(method: str, path: str, body: bytes, port: int) -> bytes:
+def request(method: str, path: str, body: bytes, port: int) -> bytes:
+    """Return a request as it goes over the wire."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
 
 
-class _Load:
-    """Keeps every connection busy with the same request until enough were answered."""
+class Load:
+    """Keeps connections to one or several ports busy, with a request for each port."""
 
-    def __init__(self, port: int, request: bytes) -> None:
-        self._port = port
-        self._request = request
+    def __init__(
+        self,
+        requests: Mapping[int, bytes],
+        *,
+        connections: int = CONNECTIONS,
+        count: int = REQUESTS,
+    ) -> None:
+        self._requests = list(requests.items())
+        self._connections = connections
+        self._count = count
 
     def __call__(self) -> int:
+        """Return how many were answered, once it is enough."""
         with selectors.DefaultSelector() as selector:
-            for _ in range(CONNECTIONS):
-                connection = socket.create_connection(("127.0.0.1", self._port))
+            for number in range(self._connections):
+                port, asked = self._requests[number % len(self._requests)]
+                connection = socket.create_connection(("127.0.0.1", port))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.sendall(self._request)
-                selector.register(connection, selectors.EVENT_READ)
+                connection.sendall(asked)
+                selector.register(connection, selectors.EVENT_READ, asked)
             answered = 0
-            while answered < REQUESTS:
+            while answered < self._count:
                 for key, _ in selector.select():
-                    self._answer(key.fileobj)
+                    self._answer(key.fileobj, key.data)
                     answered += 1
             for key in list(selector.get_map().values()):
                 key.fileobj.close()
         return answered
 
-    def _answer(self, connection: socket.socket) -> None:
+    @staticmethod
+    def _answer(connection: socket.socket, asked: bytes) -> None:
         answer = connection.recv(65536)
         if not answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"the server answered {answer[:200]!r}")
@@ -109,4 +121,4 @@ class _Load:
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         while len(body) < length:
             body += connection.recv(65536)
-        connection.sendall(self._request)
+        connection.sendall(asked)
