@@ -40,6 +40,7 @@ IDLE_S: Final = 10.0
 """How long a connection may be silent between two requests, and a head take to come whole."""
 
 _FILES_OF_OURS: Final = 200
+_KEPT_BYTES: Final = 16 * 1024 * 1024
 
 
 @frozen
@@ -128,6 +129,7 @@ def serve_on(
     others see when the service has ended.
     """
     _allow_files(listening)
+    _keep_freed_memory()
     if access_log:
         logging.getLogger("telemetry_http.access").setLevel(logging.INFO)
     url = _url(listening, host, tls)
@@ -155,6 +157,16 @@ def _allow_files(listening: Listening) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     listening.max_connections = max(10, min(listening.max_connections, soft - _FILES_OF_OURS))
+
+
+def _keep_freed_memory() -> None:
+    """
+    Let the allocator keep some megabytes for the next blocks of a stream.
+
+    glibc gives what is larger than the largest block that was ever freed back to the system at
+    once, and asking for it anew takes as long as filling it: a quarter of the time of a download.
+    """
+    bytes(_KEPT_BYTES)
 
 
 async def _serve(
