@@ -269,6 +269,17 @@ def test_copy_is_a_command(table, tmp_path):
         assert len(list(recorder.history())) == 2
 
 
+def test_copy_says_that_events_were_recorded_anew(table, tmp_path):
+    """A storage that keeps its numbers is not said to be so, and `--verify` is not passed over."""
+    done = run(f"csv:{table}?time=when", tmp_path / "site")
+    assert "recorded anew, in the site stream" in done.stderr
+    assert "anew" not in run(tmp_path / "site", "memory:").stderr
+    done = run(f"csv:{table}?time=when", tmp_path / "other", "--verify")
+    assert done.exit_code == 2
+    assert "--verify" in done.stderr
+    assert not (tmp_path / "other").exists()
+
+
 def test_copy_lists_the_sources():
     """Each with what it is."""
     assert [line.split("\t")[0] for line in run("--sources").stdout.splitlines()] == [
@@ -284,7 +295,7 @@ def test_copy_lists_the_sources():
         ([], 2, "FROM TO"),
         (["csv:/nowhere?time=a", "memory:"], 3, "nothing to migrate"),
         (["nobody:x", "memory:"], 2, "no storage named 'nobody'"),
-        (["http://127.0.0.1:1", "memory:"], 2, "no history yet"),
+        (["http://127.0.0.1:1", "memory:"], 4, "cannot be used"),
     ],
 )
 def test_what_cannot_be_copied_has_an_exit_code(words, code, message):
