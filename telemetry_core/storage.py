@@ -43,7 +43,9 @@ class Capabilities:
     several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
     the history, so that the recorder need not. `replicates`: it takes events with the seqs that
     another storage gave them. `replicated`: another machine has what was acknowledged.
-    `max_event_bytes`: the largest event as JSON text.
+    `complete_events`: the events it gives have all that their writer said; a view of a storage
+    without it knows no `id`, and of `make_current` only what is current now. `max_event_bytes`: the
+    largest event as JSON text.
     """
 
     durable: bool = True
@@ -53,6 +55,7 @@ class Capabilities:
     keeps_ephemeral: bool = False
     replicates: bool = False
     replicated: bool = False
+    complete_events: bool = True
     max_event_bytes: int = 256 * 1024
 
 
