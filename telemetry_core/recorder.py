@@ -114,7 +114,8 @@ class Recorder:
         self._ephemeral = None if capabilities.keeps_ephemeral else EphemeralValues()
         self._closing = threading.RLock()
         self._closed = threading.Event()
-        commit = GroupCommit if capabilities.costly_commit else DirectCommit
+        is_shared = capabilities.costly_commit or capabilities.shared_writers
+        commit = GroupCommit if is_shared else DirectCommit
         self._commit: Commit = commit(storage, self._router, self._observers, clock)
         _recorders.add(self)
 
