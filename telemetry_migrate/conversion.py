@@ -104,7 +104,7 @@ class Conversion:
         self._spill = spill
         self._reject = reject
         self._reader = RecordReader()
-        self._quick = QuickWay(rule, spill.lines_of)
+        self._quick = QuickWay(rule, spill)
 
     def convert(self, collection: Collection, start: int, size: int) -> Converted:
         """
@@ -120,7 +120,6 @@ class Conversion:
                 file.seek(start)
                 for lines in line_blocks(file, size):
                     self._convert_lines(lines, framing, collection, done)
-                    self._spill.settle(sum(map(len, lines)))
             for text in framing.end():
                 self._convert_carefully(text, framing.number, collection, done)
         except OSError as error:
@@ -133,13 +132,20 @@ class Conversion:
     def _convert_lines(
         self, lines: list[bytes], framing: Framing, collection: Collection, done: Converted
     ) -> None:
-        squeezed = self._quick.squeeze(lines)
-        if not framing.is_open and self._quick.take_block(lines, squeezed):
+        if not self._quick.is_ready:  # the first record makes it so, if it can be
+            lines, first = lines[1:], lines[:1]
+            self._convert_each(first, framing, collection, done)
+        if lines and not framing.is_open and self._quick.take_block(lines):
             framing.skip(len(lines))
             done.read += len(lines)
-            return
-        for line, bare in zip(lines, squeezed.split(b"\n"), strict=True):
-            if not framing.is_open and self._quick.take_line(line, bare):
+        else:
+            self._convert_each(lines, framing, collection, done)
+
+    def _convert_each(
+        self, lines: list[bytes], framing: Framing, collection: Collection, done: Converted
+    ) -> None:
+        for line in lines:
+            if not framing.is_open and self._quick.take_line(line):
                 framing.skip(1)
                 done.read += 1
                 continue
@@ -158,7 +164,7 @@ class Conversion:
         except RefusedRecordError as error:
             self._refuse(collection, number, str(error), text, done)
             return
-        self._spill.lines_of(self._rule(ts).key).append(line)
+        self._spill.add(self._rule(ts).key, line)
         self._quick.know(orjson.loads(b"{" + line)["type"])
 
     def _refuse(

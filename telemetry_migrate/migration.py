@@ -187,15 +187,13 @@ class _Migration:
 
     def _read_what_is_there(self, kept: Spill) -> None:
         for day, path in self._there.items():
-            lines = kept.lines_of(day)
             for ts, line in self._target.unnumbered_lines(path):
                 if self._rule(ts).key != day:
                     reason = f"{path.name} holds an event of {ts}: its days follow another --day"
                     raise ForeignEventsError(str(self._target.dest), reason)
                 if self._tally is not None:
                     self._tally.add(day, line)
-                lines.append(line)
-                kept.settle(len(line))
+                kept.add(day, line)
         kept.flush()
 
     def _write(self, report: Report, map_tasks: MapTasks) -> Report:

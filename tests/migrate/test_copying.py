@@ -9,13 +9,12 @@ from telemetry_core import (
     Recorder,
     Storage,
     StorageType,
-    UnsupportedError,
     hookimpl,
 )
 from telemetry_core.memory import MemorySettings, MemoryStorage
 from telemetry_core.testing.samples import append, current_data, make_draft, make_run, stored
 from telemetry_migrate import copy
-from telemetry_migrate.errors import DivergedError
+from telemetry_migrate.errors import DivergedError, SourceSettingsError
 
 
 @pytest.fixture
@@ -185,16 +184,40 @@ def test_a_target_ahead_of_the_source_is_no_copy(recorder, target):
         copy(recorder.storage, target)
 
 
-def test_a_target_that_gives_its_own_numbers_is_refused(recorder):
-    """The error comes before anything is written."""
+class _Numbering(MemoryStorage):
+    """A target that gives its own numbers only."""
 
-    class Numbering(MemoryStorage):
-        replicate = telemetry_core.Storage.replicate
+    replicate = Storage.replicate
 
-    target = Numbering()
-    with pytest.raises(UnsupportedError, match="cannot take events with given seqs"):
-        copy(recorder.storage, target)
-    assert list(target.runs()) == []
+
+def test_a_target_that_gives_its_own_numbers_gets_the_events_anew(recorder):
+    """Time, type, data, meta and id are kept, its own run is left alone, a rerun adds nothing."""
+    target = _Numbering()
+    with Recorder(target) as mine:
+        mine.record("weather", "mine")
+        mine.start_run("mine")
+        report = copy(recorder.storage, target)
+        assert (report.read, report.written, report.is_recorded_anew) == (5, 5, True)
+        recorder.record("weather", "new")
+        assert copy(recorder.storage, target).written == 1
+        assert mine.current()["weather"].data == "mine"
+        found = list(mine.history(stream="site"))[1:]
+    original = list(recorder.history())
+    assert [(one.ts, one.type, one.data) for one in found] == [
+        (one.ts, one.type, one.data) for one in original
+    ]
+    assert [one.meta["original_id"] for one in found] == [one.seq for one in original]
+    assert found[1].meta["from"] == "test"
+    assert found[1].id == "one"
+    assert found[2].meta["original_run"] == "001"
+
+
+def test_what_gets_new_numbers_cannot_be_verified(recorder):
+    """It is said before anything is written."""
+    target = _Numbering()
+    with pytest.raises(SourceSettingsError, match="--verify"):
+        copy(recorder.storage, target, verify=True)
+    assert stored(target) == []
 
 
 def test_verify_finds_a_difference(recorder):

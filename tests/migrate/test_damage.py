@@ -41,6 +41,7 @@ DAMAGED = {
     "a lone surrogate": (with_data('"\\ud800"'), "surrogate"),
     "a NUL": (with_data('{"a": "b\\u0000"}'), "NUL"),
     "nested too deep": (with_data("[" * 101 + "]" * 101), "deep"),
+    "objects nested too deep": (with_data('{"a": ' * 101 + "1" + "}" * 101), "deep"),
     "nested without end": (with_data("[" * 100_000 + "]" * 100_000), "deep"),
     "too large": (with_data(f'"{"x" * 300_000}"'), "bytes"),
     "far too large": (with_data(f'"{"x" * 3_000_000}"'), "longer"),
@@ -81,6 +82,31 @@ def test_damage_is_found_where_all_else_is_usual(archive, record):
     assert [each["line"] for each in archive.rejects()] == [
         401 * number for number in range(1, len(DAMAGED) + 1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "more"),
+    [
+        ({"deep": {"er": {"a:b": 1}}}, {}),
+        ([1, {"a": [2]}], {}),
+        ("a: text", {}),
+        ('é \\ " \n', {}),
+        (0.1234567890123456789, {}),
+        ({}, {"site": "HI"}),
+        ({"a": {"b": {}}}, {"site": {"lat": 19.5, "lon": -155.6}}),
+    ],
+)
+def test_what_is_unusual_is_kept_among_what_is_usual(archive, record, data, more):
+    """Records that are converted many at a time become what each would become alone."""
+    records = [record(number, f"2026-03-18T00:00:00.{number:06d}") for number in range(300)]
+    records[150] = {**record(150, "2026-03-18T00:00:00.000150", data), **more}
+    archive.add("weather", *records)
+    report = archive.migrate(verify=True)
+    assert report.is_verified
+    events = archive.events()
+    assert [event["data"] for event in events] == [each["data"] for each in records]
+    assert events[150]["meta"].get("original_fields", {}) == more
+    assert sum("original_fields" in event["meta"] for event in events) == bool(more)
 
 
 def test_a_reject_keeps_the_raw_text(archive):

@@ -116,6 +116,18 @@ class RecorderTests(PromiseTests):
                 {"run_id": "a"},
             )
 
+    @promise("recorder.shared_block", needs="shared_writers")
+    def test_a_block_follows_a_run_of_another_recorder(self, open_storage: OpenStorage) -> None:
+        """So does a block of events: it goes to the run that another recorder started."""
+        texts = [b'{"type": "power", "data": %d}' % n for n in range(20)]
+        with Recorder(open_storage()) as one, Recorder(open_storage()) as other:
+            one.start_run("a")
+            other.record_json(texts)
+            one.stop_run()
+            other.record_json(texts)
+            for stream in ({"run": "a"}, {"stream": "site"}):
+                assert [event.data for event in one.history(**stream)] == [*range(20)]
+
     @promise("recorder.follow")
     def test_following_leaves_no_gap(self, open_storage: OpenStorage) -> None:
         """A follower gets what was there and what comes, each once and in order."""

@@ -60,7 +60,7 @@ class LetsEachWriterStartARun(JournalStorage):
             self.has_started = True
 
 
-@breaks("shared.assumed", "recorder.shared")
+@breaks("shared.assumed", "recorder.shared", "recorder.shared_block")
 class KnowsBetterThanToLook(JournalStorage):
     """Believes each writer that no run is active."""
 
