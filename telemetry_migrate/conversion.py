@@ -71,7 +71,7 @@ def parts_of(collection: Collection, directory: Path, day: str, timezone: str | 
     cannot be read.
     """
     starts = [0]
-    with contextlib.suppress(OSError), collection.path.open("rb") as file:
+    with contextlib.suppress(OSError), collection.open() as file:
         if file.read(4).removeprefix(BOM).startswith(b"{"):
             while (begun := _record_from(file, starts[-1] + _PART_BYTES)) is not None:
                 if begun >= collection.size:
@@ -116,7 +116,7 @@ class Conversion:
         nulled = self._reader.nulled
         framing = Framing()
         try:
-            with collection.path.open("rb") as file:
+            with collection.open() as file:
                 file.seek(start)
                 for lines in line_blocks(file, size):
                     self._convert_lines(lines, framing, collection, done)
