@@ -5,14 +5,14 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-DISTRIBUTIONS = telemetry_core telemetry_http telemetry_migrate plugins/telemetry_host
+DISTRIBUTIONS = telemetry_core telemetry_http telemetry_migrate plugins/telemetry_host plugins/telemetry_postgres
 MANIFESTS = pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 # The name holds the interpreter, so that another PYTHON makes the environment anew.
 MADE = $(VENV)/made-by-$(subst /,_,$(PYTHON))
 INSTALLED = $(VENV)/installed
 
-# All four in one command: a sibling left out would be looked up on the index.
+# All in one command: a sibling left out would be looked up on the index.
 INSTALL = install --quiet --group dev $(DISTRIBUTIONS:%=--editable ./%)
 
 .DEFAULT_GOAL = help

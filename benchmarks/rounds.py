@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from attrs import frozen
 
 ROUNDS = 7
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @frozen
@@ -19,6 +22,14 @@ class Goal:
     other: str
     at_most: float | None = None
     at_least: float | None = None
+
+
+@frozen
+class Served:
+    """Work that a server does, and the process that it is."""
+
+    pid: int
+    work: Callable[[], int]
 
 
 def measure(variants: Mapping[str, Callable[[], int]], rounds: int = ROUNDS) -> dict[str, float]:
@@ -41,17 +52,58 @@ def measure(variants: Mapping[str, Callable[[], int]], rounds: int = ROUNDS) -> 
     return {name: statistics.median(each) for name, each in times.items()}
 
 
-def table(title: str, seconds: Mapping[str, float], floor: str) -> None:
+def measure_served(
+    variants: Mapping[str, Served], rounds: int = ROUNDS
+) -> tuple[dict[str, float], dict[str, float]]:
+    """
+    Return the median seconds per operation of each variant, and its server's seconds of CPU.
+
+    The client's share of the CPU is not in the latter, and neither is that of whoever else uses
+    this machine.
+    """
+    used = dict.fromkeys(variants, 0.0)
+    done = dict.fromkeys(variants, 0)
+
+    def watched(name: str, served: Served) -> Callable[[], int]:
+        def work() -> int:
+            before = cpu_s(served.pid)
+            operations = served.work()
+            used[name] += cpu_s(served.pid) - before
+            done[name] += operations
+            return operations
+
+        return work
+
+    wall = measure({name: watched(name, served) for name, served in variants.items()}, rounds)
+    return wall, {name: used[name] / done[name] for name in variants}
+
+
+def cpu_s(pid: int) -> float:
+    """Return how many seconds of CPU the process *pid* has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def table(
+    title: str,
+    seconds: Mapping[str, float],
+    floor: str,
+    cpu: Mapping[str, float] | None = None,
+) -> None:
     """Print each variant as a multiple of *floor*; the time itself only gives the scale."""
     print(f"\n{title}")
-    print(f"  {'variant':44s} {'x floor':>8s} {'us/event':>10s}")
+    more = "" if cpu is None else f" {'CPU x floor':>12s}"
+    print(f"  {'variant':44s} {'x floor':>8s} {'us/event':>10s}{more}")
     for name, each in seconds.items():
-        print(f"  {name:44s} {each / seconds[floor]:8.2f} {each * 1e6:10.2f}")
+        more = "" if cpu is None else f" {cpu[name] / max(cpu[floor], 1e-12):12.2f}"
+        print(f"  {name:44s} {each / seconds[floor]:8.2f} {each * 1e6:10.2f}{more}")
 
 
 def judge(seconds: Mapping[str, float], goals: list[Goal]) -> None:
-    """Print each goal, what was seen, and whether it was reached."""
+    """Print each goal, what was seen, and whether it was reached; not of what was not measured."""
     for goal in goals:
+        if goal.variant not in seconds or goal.other not in seconds:
+            continue
         if goal.at_most is not None:
             seen = seconds[goal.variant] / seconds[goal.other]
             verdict = "reached" if seen <= goal.at_most else "MISSED"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from telemetry_core.clock import Clock, system_clock
+    from telemetry_core.blocks import BlockEvents, DraftBlock
+    from telemetry_core.clock import Clock, instant_ns, system_clock
     from telemetry_core.collectors import CollectorType
     from telemetry_core.errors import (
         IdConflictError,
@@ -54,11 +55,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EVERYTHING",
+    "BlockEvents",
     "Capabilities",
     "CheckedDraft",
     "Clock",
     "CollectorType",
     "Draft",
+    "DraftBlock",
     "Event",
     "IdConflictError",
     "InvalidEventError",
@@ -94,6 +97,7 @@ __all__ = [
     "copy_of",
     "duplicate_of",
     "hookimpl",
+    "instant_ns",
     "make_event",
     "open",
     "resumed",
@@ -101,6 +105,7 @@ __all__ = [
 ]
 
 _HOMES = (
+    "blocks",
     "hookspecs",
     "collectors",
     "errors",

@@ -14,11 +14,17 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from telemetry_core.errors import IdConflictError, StorageClosedError
+from telemetry_core.errors import (
+    IdConflictError,
+    NoActiveRunError,
+    RunActiveError,
+    StorageClosedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from telemetry_core.blocks import DraftBlock
     from telemetry_core.clock import Clock
     from telemetry_core.events import CheckedDraft, Event
     from telemetry_core.observers import Observers
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_GROUP = 1000
+_ATTEMPTS = 10
 
 
 class Commit(Protocol):
@@ -38,6 +45,9 @@ class Commit(Protocol):
 
     def append_one(self, draft: CheckedDraft, durable: bool) -> Event:  # noqa: FBT001
         """Do the same for a batch of one, the common case, without a list around it."""
+
+    def append_block(self, block: DraftBlock, *, durable: bool) -> Sequence[Event]:
+        """Do the same for a *block*."""
 
     def call(self, action: Callable[[], T]) -> T:
         """Return what *action* returns, called while nothing is appended."""
@@ -82,6 +92,8 @@ class DirectCommit:
         self, storage: Storage, router: Router, observers: Observers, clock: Clock
     ) -> None:
         self._lock = threading.Lock()
+        self._storage = storage
+        self._router = router
         self._append = storage.append
         self._append_one = storage.append_one
         self._flush = SharedFlush(storage)
@@ -105,6 +117,15 @@ class DirectCommit:
             for draft in batch:
                 self._route(draft, now_ns)
             events = self._append(batch, now_ns)
+            if self._observers is not None:
+                self._observers.events_recorded(events)
+        if durable:
+            self._flush()
+        return events
+
+    def append_block(self, block: DraftBlock, *, durable: bool) -> Sequence[Event]:
+        with self._lock:
+            events = _append_block(self._storage, self._router, block, self._clock())
             if self._observers is not None:
                 self._observers.events_recorded(events)
         if durable:
@@ -175,6 +196,21 @@ class GroupCommit:
     def append(self, batch: Sequence[CheckedDraft], *, durable: bool) -> list[Event]:
         return self._submit(_Request(batch, durable=durable))  # type: ignore[no-any-return]
 
+    def append_block(self, block: DraftBlock, *, durable: bool) -> Sequence[Event]:
+        def append() -> Sequence[Event]:
+            now_ns = self._clock()
+            events = self._to_active_run(
+                lambda: _append_block(self._storage, self._router, block, now_ns)
+            )
+            if self._observers.wants_events:
+                self._observers.events_recorded(events)
+            if durable:
+                self._storage.flush()
+            return events
+
+        # There is enough in it for a commit of its own.
+        return self.call(append)
+
     def call(self, action: Callable[[], T]) -> T:
         return self._submit(_Request((), durable=False, action=action))  # type: ignore[no-any-return]
 
@@ -242,7 +278,10 @@ class GroupCommit:
         for request in group:
             self._route(request, now_ns)
         drafts = [draft for request in group for draft in request.batch]
-        events = self._storage.append(drafts, now_ns)
+        events = self._to_active_run(
+            lambda: self._storage.append(drafts, now_ns),
+            lambda: [self._router.route_again(draft, now_ns) for draft in drafts],
+        )
         start = 0
         for request in group:
             end = start + len(request.batch)
@@ -258,12 +297,32 @@ class GroupCommit:
                 for request in durable:
                     request.error = _copy_of(error)
 
+    def _to_active_run(
+        self, append: Callable[[], T], route_again: Callable[[], object] = lambda: None
+    ) -> T:
+        """Return what *append* returns, tried anew where others started or stopped a run."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return append()
+            except (RunActiveError, NoActiveRunError):
+                self._router.set_active_run(self._storage.active_run())
+                route_again()
+        return append()
+
     def _route(self, request: _Request, now_ns: int) -> None:
         # Once: a request whose group was refused comes here again, alone.
         if not request.is_routed:
             for draft in request.batch:
                 self._router.route(draft, now_ns)
             request.is_routed = True
+
+
+def _append_block(
+    storage: Storage, router: Router, block: DraftBlock, now_ns: int
+) -> Sequence[Event]:
+    if router.route_block(block, now_ns):
+        return storage.append_block(block, now_ns)
+    return storage.append(router.route_each(block, now_ns), now_ns)
 
 
 def _copy_of(error: BaseException) -> BaseException:

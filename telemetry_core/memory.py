@@ -58,7 +58,9 @@ class MemoryStorage(Storage):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(durable=False, keeps_ephemeral=True, replicates=True)
+        return Capabilities(
+            durable=False, returns_at_once=True, keeps_ephemeral=True, replicates=True
+        )
 
     def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:  # noqa: ARG002
         with self._changed:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
+from telemetry_core.blocks import BlockEvents
 from telemetry_core.clock import Clock, format_ts, system_clock
 from telemetry_core.commit import Commit, DirectCommit, GroupCommit
 from telemetry_core.ephemeral import EphemeralValues
 from telemetry_core.errors import (
-    IdConflictError,
     InvalidEventError,
     InvalidRunError,
     InvalidSelectionError,
@@ -28,7 +28,7 @@ from telemetry_core.errors import (
 from telemetry_core.events import Draft, Event
 from telemetry_core.following import follow
 from telemetry_core.forked import ParentsStorage
-from telemetry_core.intake import Intake, Rejected, Report
+from telemetry_core.intake import CheckType, Intake, Report
 from telemetry_core.observers import Observers
 from telemetry_core.plugins import Plugins
 from telemetry_core.routing import Router
@@ -114,7 +114,8 @@ class Recorder:
         self._ephemeral = None if capabilities.keeps_ephemeral else EphemeralValues()
         self._closing = threading.RLock()
         self._closed = threading.Event()
-        commit = GroupCommit if capabilities.costly_commit else DirectCommit
+        is_shared = capabilities.costly_commit or capabilities.shared_writers
+        commit = GroupCommit if is_shared else DirectCommit
         self._commit: Commit = commit(storage, self._router, self._observers, clock)
         _recorders.add(self)
 
@@ -202,38 +203,29 @@ class Recorder:
             self._ephemeral.remember(events)
         return events
 
-    def record_json(self, texts: Sequence[bytes], *, durable: bool = False) -> Report:
+    def record_json(
+        self,
+        texts: Sequence[bytes],
+        *,
+        durable: bool = False,
+        check_type: CheckType | None = None,
+    ) -> Report:
         """
         Record the events in *texts*, each the JSON of one, and report what became of each.
 
         Each has at least `type` and `data`, and may have the other fields of a draft. What is not
         JSON in UTF-8, or no event, is rejected and costs the others nothing; the others are one
         batch. An id that belongs to another event is rejected, too, and then they are several.
-        Blank texts are passed over.
+        Blank texts are passed over. *check_type* is called with the types of those that are right
+        otherwise, and refuses one by raising `InvalidEventError`.
 
         Raises:
             StorageError: The storage did not keep them; where ids were in conflict, not all.
         """
-        places, drafts, rejected = self._intake.read(texts)
-        if not drafts:
-            return Report((), tuple(rejected))
-        try:
-            events = self._commit.append(drafts, durable=durable)
-        except IdConflictError as error:
-            if len(drafts) == 1:
-                rejected.append(Rejected(places[0], str(error)))
-                return Report((), tuple(sorted(rejected, key=lambda one: one.index)))
-            return self._record_halves(texts, places[len(places) // 2], durable=durable)
-        if self._ephemeral is not None:
-            self._ephemeral.remember(events)
-        return Report(tuple(events), tuple(rejected))
-
-    def _record_halves(self, texts: Sequence[bytes], middle: int, *, durable: bool) -> Report:
-        """Record *texts* up to the *middle* and from there on, to find the one id in conflict."""
-        first = self.record_json(texts[:middle], durable=durable)
-        second = self.record_json(texts[middle:], durable=durable)
-        moved = (Rejected(middle + one.index, one.detail) for one in second.rejected)
-        return Report(first.events + second.events, (*first.rejected, *moved))
+        report = self._intake.record(texts, self._commit, durable=durable, check_type=check_type)
+        if self._ephemeral is not None and not isinstance(report.events, BlockEvents):
+            self._ephemeral.remember(report.events)
+        return report
 
     def current(self) -> Snapshot:
         """

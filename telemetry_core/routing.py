@@ -12,6 +12,7 @@ from telemetry_core.events import EMPTY_META
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from telemetry_core.blocks import DraftBlock
     from telemetry_core.events import CheckedDraft
     from telemetry_core.runs import Run
 
@@ -42,13 +43,11 @@ class Router:
     def route(self, draft: Any, now_ns: int) -> CheckedDraft:
         """Give *draft*, recorded at *now_ns*, its stream and its time, and return it."""
         if draft.ts is None:
-            ms = now_ns // 1_000_000
-            if ms != self._ms:
-                self._ms = ms
-                self._ts = self._stamp(now_ns)
-            draft.ts = self._ts
+            draft.ts = self._now(now_ns)
+        if self._site_types and draft.type in self._site_types:
+            draft._to_site = True  # noqa: SLF001
         run_id = self._run_id
-        if run_id is None or draft._to_site or draft.type in self._site_types:  # noqa: SLF001
+        if run_id is None or draft._to_site:  # noqa: SLF001
             draft.run_id = None
             return draft  # type: ignore[no-any-return]
         draft.run_id = run_id
@@ -59,3 +58,41 @@ class Router:
             else b"%b,%b" % (meta_json[:-1], self._run_meta[1:])
         )
         return draft  # type: ignore[no-any-return]
+
+    def route_again(self, draft: Any, now_ns: int) -> CheckedDraft:
+        """Route *draft* anew, after it was found that another run is active than was known."""
+        if draft.run_id is not None:
+            # The run's id is the last that was written into meta.
+            added = orjson.dumps({"run_id": draft.run_id})
+            meta_json = draft._meta_json  # noqa: SLF001
+            draft._meta_json = (  # noqa: SLF001
+                EMPTY_META if meta_json == added else meta_json[: -len(added)] + b"}"
+            )
+        self.route(draft, now_ns)
+        draft.meta = orjson.loads(draft._meta_json)  # noqa: SLF001  # it may have been looked at
+        return draft  # type: ignore[no-any-return]
+
+    def route_block(self, block: DraftBlock, now_ns: int) -> bool:
+        """Do the same for a *block*, also anew, unless its drafts go to different streams."""
+        if self._run_id is not None and not self._site_types.isdisjoint(block.types):
+            return False
+        block.run_id, block.meta_json = self._run_id, self._run_meta
+        if None in block.ts:
+            now = self._now(now_ns)
+            block.ts = [now if ts is None else ts for ts in block.ts]
+        return True
+
+    def route_each(self, block: DraftBlock, now_ns: int) -> list[CheckedDraft]:
+        """Do the same for the drafts of a *block* one by one, and return them."""
+        drafts: list[Any] = block.drafts()
+        for draft in drafts:
+            draft._to_site = False  # noqa: SLF001
+            self.route(draft, now_ns)
+        return drafts
+
+    def _now(self, now_ns: int) -> str:
+        ms = now_ns // 1_000_000
+        if ms != self._ms:
+            self._ms = ms
+            self._ts = self._stamp(now_ns)
+        return self._ts

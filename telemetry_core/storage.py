@@ -11,6 +11,7 @@ import orjson
 from attrs import field, frozen
 
 from telemetry_core.clock import instant_ns
+from telemetry_core.codec import event_json
 from telemetry_core.errors import (
     IdConflictError,
     InvalidSelectionError,
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from telemetry_core.blocks import DraftBlock
     from telemetry_core.events import CheckedDraft, Event
     from telemetry_core.runs import Run
 
+_BLOCK_BYTES = 128 * 1024
 _POLL_S = 0.05
 
 
@@ -35,7 +38,8 @@ class Capabilities:
     What an opened storage can do; the recorder and the service adapt to it.
 
     `durable`: what was appended survives the end of the process. `costly_commit`: an append waits
-    for a disk or a network, so the recorder groups what is waiting into one. `shared_writers`:
+    for a disk or a network, so the recorder groups what is waiting into one. `returns_at_once`: an
+    append and `current` wait for neither, so an event loop may call them itself. `shared_writers`:
     several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
     the history, so that the recorder need not. `replicates`: it takes events with the seqs that
     another storage gave them. `replicated`: another machine has what was acknowledged.
@@ -46,6 +50,7 @@ class Capabilities:
 
     durable: bool = True
     costly_commit: bool = False
+    returns_at_once: bool = False
     shared_writers: bool = False
     keeps_ephemeral: bool = False
     replicates: bool = False
@@ -218,6 +223,17 @@ class Storage(ABC):
         """
         return self.append((draft,), recorded_ns)[0]
 
+    def append_block(self, block: DraftBlock, recorded_ns: int) -> Sequence[Event]:
+        """
+        Keep the drafts of a *block* as `append` keeps a batch, and return their events.
+
+        For a storage that can write many events down without looking at each.
+
+        Raises:
+            StorageError: As for `append`.
+        """
+        return self.append(block.drafts(), recorded_ns)
+
     @abstractmethod
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
         """
@@ -231,6 +247,27 @@ class Storage(ABC):
             StorageClosedError: It was closed before.
             StorageUnavailableError: It cannot be read now.
         """
+
+    def read_json(self, selection: Selection = EVERYTHING) -> Iterator[bytes]:
+        """
+        Yield what `read` yields as NDJSON: in blocks of whole lines, none of them empty.
+
+        A line is an event as JSON, with the five keys `seq`, `ts`, `type`, `data` and `meta`. For a
+        storage that has such text already. The rest is as for `read`.
+
+        Raises:
+            StorageError: As for `read`.
+        """
+        block: list[bytes] = []
+        size = 0
+        for event in self.read(selection):
+            block += (event_json(event), b"\n")
+            size += len(block[-2])
+            if size >= _BLOCK_BYTES:
+                yield b"".join(block)
+                block, size = [], 0
+        if block:
+            yield b"".join(block)
 
     @abstractmethod
     def start_run(self, run: Run) -> Run:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from telemetry_core.blocks import DraftBlock
 from telemetry_core.clock import parse_ts, ts_of
 from telemetry_core.codec import MAX_DEPTH, read_json
 from telemetry_core.errors import InvalidEventError, Problem
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_NAME = 128
 _KNOWN_TYPES_KEPT = 10_000
 _DEEP = 2 * MAX_DEPTH
+_GROWN = 8  # `9e15` becomes 9000000000000000.0, and nothing grows more
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MILLIS = frozenset(f"{ms:03d}" for ms in range(1000))
 _dumps = orjson.dumps
@@ -131,6 +133,31 @@ class Checker:
             self.nulled += nulled
         return draft  # type: ignore[no-any-return]
 
+    def check_block(
+        self,
+        texts: Sequence[bytes],
+        types: Sequence[str],
+        data: Sequence[Any],
+        ts: Sequence[str | None],
+    ) -> DraftBlock | None:
+        """
+        Return what was given side by side as one block, if all of it can be kept as it is.
+
+        It was read from *texts*, which have no escapes. `None` says that each has to be looked at
+        alone.
+        """
+        for type_ in set(types):
+            self._types[type_]
+        longest = max(map(len, texts))
+        if longest * _GROWN > self._max_event_bytes:
+            return None
+        if longest > _DEEP and any(map(_may_nest, texts)):
+            return None
+        for one in dict.fromkeys(ts):
+            if one is not None and self._check_ts(one) != one:
+                return None
+        return DraftBlock(types, data, ts)
+
     def encode(self, value: Any, path: str) -> bytes:
         """
         Return *value* as JSON text that every reader can read back.
@@ -234,7 +261,11 @@ def _nests(text: bytes) -> bool:
     """Whether JSON *text* may nest too deep; it surely does not when this is false."""
     # Most values hold no list or object inside of them, which is quicker to see than to count.
     is_flat = text.find(b"{", 1) < 0 and text.find(b"[", 1) < 0
-    return not is_flat and text.count(b"[") + text.count(b"{") > MAX_DEPTH
+    return not is_flat and _may_nest(text)
+
+
+def _may_nest(text: bytes) -> bool:
+    return text.count(b"[") + text.count(b"{") > MAX_DEPTH
 
 
 def _invalid(path: str, message: str) -> InvalidEventError:

@@ -23,27 +23,30 @@ def encoded(value: Any) -> bytes:
     return _checker().encode(value, "$")
 
 
-def encoded_draft(draft: Draft, clock: Clock) -> bytes:
+def encoded_draft(draft: Draft, clock: Clock, *, is_brief: bool = False) -> bytes:
     """
     Return *draft* as the service reads an event, with the time of *clock* if it has none.
+
+    With *is_brief* what the service takes for what is left out is left out, as one of many.
 
     Raises:
         InvalidEventError: It cannot be expressed in JSON.
     """
     checker = _checker()
     data_json = checker.encode(draft.data, "$.data")
-    meta_json = checker.encode({} if draft.meta is None else draft.meta, "$.meta")
+    meta = {} if draft.meta is None else draft.meta
+    meta_json = b"" if is_brief and not meta else b',"meta":' + checker.encode(meta, "$.meta")
+    flags = {"make_current": draft.make_current, "store_permanently": draft.store_permanently}
     rest = {
         "type": draft.type,
-        "make_current": draft.make_current,
-        "store_permanently": draft.store_permanently,
+        **{name: flag for name, flag in flags.items() if not (is_brief and flag is True)},
         "ts": stamp(draft.ts, clock),
         **({} if draft.stream is None else {"stream": draft.stream}),
         **({} if draft.id is None else {"id": draft.id}),
     }
     # Spliced, because data and meta are JSON already and may nest as deep as is allowed.
     head = checker.encode(rest, "$")[:-1]
-    return b'%b,"data":%b,"meta":%b}' % (head, data_json, meta_json)
+    return b'%b,"data":%b%b}' % (head, data_json, meta_json)
 
 
 def stamp(ts: str | datetime | None, clock: Clock) -> str:

@@ -126,7 +126,7 @@ class Metrics:
                 return math.nan
 
         def check() -> float:
-            recorder.storage.check_writable()
+            self._service.check_writable()
             return 1
 
         return _Facts(

@@ -22,6 +22,7 @@ from telemetry_core import (
     Plugins,
     Run,
     Storage,
+    StorageUnavailableError,
     hookimpl,
     system_clock,
 )
@@ -34,6 +35,7 @@ from telemetry_http.leases import Leases
 from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
 from telemetry_http.polling import Pollers
+from telemetry_http.promptness import Promptness
 from telemetry_http.tally import MAX_TYPES, KnownTypes, Tally
 from telemetry_http.workers import STORAGE_TIMEOUT_S, Workers
 
@@ -100,6 +102,8 @@ class TelemetryService:
         self._storage_timeout_s = storage_timeout_s
         self.tally = Tally()
         self._types = KnownTypes(self.recorder.current(), max_types)
+        returns_at_once = self.recorder.storage.capabilities.returns_at_once
+        self.promptness = Promptness(returns_at_once=returns_at_once)
         self.changing = Workers(
             "storage",
             threads=_CHANGING,
@@ -181,18 +185,20 @@ class TelemetryService:
                 id=wanted.id,
             )
 
+        def record_admitted() -> Event:
+            with self._types.admission() as check_type:
+                check_type(wanted.type)
+                return record()
+
         try:
-            self._types.check(wanted.type)
-            # A cheap commit is quicker than a way to another thread and back; a costly one would
-            # keep every other client waiting.
-            if self.recorder.storage.capabilities.costly_commit:
-                event = await self.change(record)
+            # Quicker than a way to another thread and back, where nobody has to wait for it.
+            if self.promptness.is_given:
+                event = self.promptness.call(record_admitted)
             else:
-                event = record()
+                event = await self.change(record_admitted)
         except (InvalidEventError, IdConflictError):
             self.tally.refused += 1
             raise
-        self._types.add(event.type)
         if event.is_duplicate:
             self.tally.duplicates += 1
         else:
@@ -209,19 +215,32 @@ class TelemetryService:
         """
 
         def record() -> Report:
-            return self._types.record_known(texts, self.recorder.record_json)
+            with self._types.admission() as check_type:
+                return self.recorder.record_json(texts, check_type=check_type)
 
-        if self.recorder.storage.capabilities.costly_commit:
-            report = await self.change(record)
-        else:
-            report = record()
+        if self.promptness.is_given:
+            report = self.promptness.call(record)
             # A body that arrives quickly would leave nobody else a turn.
             await lowlevel.checkpoint()
-        duplicates = sum(event.is_duplicate for event in report.events)
-        self.tally.recorded += len(report.events) - duplicates
-        self.tally.duplicates += duplicates
+        else:
+            report = await self.change(record)
+        self.tally.recorded += len(report.events) - report.duplicates
+        self.tally.duplicates += report.duplicates
         self.tally.refused += len(report.rejected)
         return report
+
+    def check_writable(self) -> None:
+        """
+        Return if an event would be recorded now, as far as can be told without one.
+
+        Raises:
+            StorageError: It would not, and why.
+        """
+        hangs_s = self.changing.hangs_s
+        if hangs_s is not None:
+            reason = f"it has not answered a request for {hangs_s:.0f} s"
+            raise StorageUnavailableError(type(self.recorder.storage).__name__, reason)
+        self.recorder.storage.check_writable()
 
     @property
     def has_hooks(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -35,12 +36,29 @@ class Workers:
         self._waiting: queue.Queue[_Call] = queue.Queue(waiting)
         self._started = 0
         self._idle = threading.Semaphore(0)
+        self._running: set[_Call] = set()
+        self._answered_since = 0.0
         self._lock = threading.Lock()
 
     @property
     def waiting(self) -> int:
         """How many calls wait for a thread."""
         return self._waiting.qsize()
+
+    @property
+    def hangs_s(self) -> float | None:
+        """
+        How long the oldest call has been without an answer, if that is longer than one waits.
+
+        `None` also when another one was answered that began later: a lost thread says nothing of
+        how the storage is now.
+        """
+        with self._lock:
+            oldest = min((call.began for call in self._running), default=None)
+            if oldest is None or self._answered_since > oldest:
+                return None
+        seconds = time.monotonic() - oldest
+        return seconds if seconds >= self._timeout_s else None
 
     async def call(self, function: Callable[[], T]) -> T:
         """
@@ -89,7 +107,13 @@ class Workers:
                 # Counted before it waits, so that whoever puts a call there needs no new thread.
                 self._idle.release()
                 call = self._waiting.get()
+            call.began = time.monotonic()
+            with self._lock:
+                self._running.add(call)
             call.run()
+            with self._lock:
+                self._running.discard(call)
+                self._answered_since = max(self._answered_since, call.began)
             # What it returned may be large, and the next call may be long in coming.
             del call
 
@@ -99,6 +123,7 @@ class _Call:
 
     def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.future: asyncio.Future[Any] = loop.create_future()
+        self.began = 0.0
         self._function = function
         self._loop = loop
         self._untaken = threading.Lock()

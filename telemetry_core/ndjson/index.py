@@ -29,9 +29,8 @@ BLOCK: Final = 64 * 1024
 _ENTRY = struct.Struct("<QQqqII")
 _CHECKED = _ENTRY.size - 4
 _TAIL = 4096
-_LINE = re.compile(
-    rb'^\{"seq":(\d+),"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d*Z"', re.MULTILINE
-)
+# The line break before it, which a search leaps to; a `^` is tried at every byte.
+_LINE = re.compile(rb'\n\{"seq":(\d+),"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d*Z"')
 _NO_TIME = (2**62, -(2**62))
 _INDEXES_KEPT = 64
 
@@ -218,7 +217,7 @@ def _packed(block: Block) -> bytes:
 
 def _block_of(lines: bytes, start: int, before: list[Block]) -> Block:
     """Return the block that whole *lines* are, which begin at the offset *start*."""
-    heads = _LINE.findall(lines)
+    heads = _LINE.findall(b"\n" + lines)
     try:
         if len(heads) != lines.count(b"\n"):
             raise ValueError  # noqa: TRY301  # a line is not as ours are

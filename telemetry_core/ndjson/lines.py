@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,8 @@ from telemetry_core.events import EMPTY_META, Event, _BlankEvent, make_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from telemetry_core.blocks import DraftBlock
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,26 @@ class LineEncoder:
             event._meta_json,  # noqa: SLF001
             extra,
         )
+
+
+class _WrittenLine(msgspec.Struct, gc=False):
+    """The line of an event in a block."""
+
+    seq: int
+    ts: str | None
+    type: str
+    data: Any
+    meta: msgspec.Raw
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+def lines_of(block: DraftBlock, first_seq: int) -> bytes:
+    """Return the events of a *block*, numbered from *first_seq* on, as they stand in a file."""
+    meta = itertools.repeat(msgspec.Raw(block.meta_json))
+    columns = (itertools.count(first_seq), block.ts, block.types, block.data, meta)
+    return _encode_lines(list(map(_WrittenLine, *columns)))
 
 
 class Line(msgspec.Struct, gc=False):
@@ -150,13 +173,20 @@ def _undamaged(path: Path, offset: int, block: bytes) -> Iterator[Line]:
         offset += len(text) + 1
 
 
-def read_blocks(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+def last_line(block: bytes) -> bytes:
+    """Return the last of the whole lines in *block*."""
+    return block[block.rfind(b"\n", 0, -1) + 1 :]
+
+
+def read_blocks(
+    path: Path, start: int = 0, end: int | None = None, *, size: int = PIECE
+) -> Iterator[tuple[int, bytes]]:
     """
     Yield the file *path* from *start* up to *end* in blocks of whole lines, with their offsets.
 
-    Both stand at the beginning of a line. A last line without a line break is left out: it is
-    being written, or torn. A file that is not there has no lines. Memory stays bounded, except for
-    the longest line.
+    Both stand at the beginning of a line; a block has about *size* bytes. A last line without a
+    line break is left out: it is being written, or torn. A file that is not there has no lines.
+    Memory stays bounded, except for the longest line.
     """
     try:
         file = path.open("rb", buffering=0)
@@ -167,7 +197,7 @@ def read_blocks(path: Path, start: int = 0, end: int | None = None) -> Iterator[
         offset = at = start
         rest = b""
         while end is None or at < end:
-            piece = file.read(PIECE if end is None else min(PIECE, end - at))
+            piece = file.read(size if end is None else min(size, end - at))
             if not piece:
                 return
             at += len(piece)

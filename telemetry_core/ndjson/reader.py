@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from telemetry_core.clock import NS, format_ts
+from telemetry_core.codec import event_json
 from telemetry_core.ndjson.index import Span
 from telemetry_core.ndjson.layout import RUN_LINES
 from telemetry_core.ndjson.lines import (
+    PIECE,
     DamagedLineError,
     backwards,
     end_of_lines,
     first_event,
     is_repeated,
+    last_line,
     parse,
     parse_lines,
     read_blocks,
     size_of,
     tell_damage,
 )
+from telemetry_core.ndjson.passage import PASSAGE, Bounds, Known, Passage, merged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +51,7 @@ class Reader:
         self._layout = layout
         self._run_files = run_files
         self._indexes = indexes
+        self._known = Known()
 
     def read(self, selection: Selection, through: int) -> Iterator[Event]:
         """
@@ -62,6 +67,45 @@ class Reader:
             (one.first_seq, self._forward(one.paths, search)) for one in self._streams(search)
         ]
         return itertools.islice(_merged(streams), selection.limit)
+
+    def read_json(self, selection: Selection, through: int) -> Iterator[bytes] | None:
+        """
+        Yield what `read` does as blocks of lines, as they stand in the files where that is right.
+
+        `None` is returned where a selection narrows so that each line has to be looked at.
+        """
+        search = _Search(selection, through)
+        if search.is_picky:
+            return None
+        streams = [
+            (one.first_seq, self._passages(one.paths, search)) for one in self._streams(search)
+        ]
+        return merged(streams)
+
+    def _passages(self, paths: list[Path], search: _Search) -> Iterator[Passage]:
+        """Yield what is found in the files of one stream, which follow each other."""
+        before: Line | None = None
+        whole = b""
+        last_seq = 0
+        for path, offset, block in self._blocks(paths, search, PASSAGE):
+            bounds = self._known.bounds_of(block)
+            if bounds is None or bounds.first <= last_seq:
+                if whole:
+                    before, whole = parse(last_line(whole)), b""
+                for line in parse_lines(path, offset, block):
+                    if search.wants(line) and not is_repeated(line, before):
+                        yield Passage(event_json(line.event()) + b"\n", Bounds(line.seq, line.seq))
+                    before = line
+                    last_seq = max(last_seq, line.seq)
+                continue
+            whole, last_seq = block, bounds.last
+            passage = Passage(block, bounds)
+            if bounds.first <= search.after:
+                passage.take_through(search.after)
+            if bounds.last > search.through:
+                passage.end_at(search.through)
+            if not passage.is_empty:
+                yield passage
 
     def _streams(self, search: _Search) -> Iterator[_Stream]:
         """Yield the selected streams that may hold what is searched."""
@@ -83,17 +127,24 @@ class Reader:
     def _forward(self, paths: list[Path], search: _Search) -> Iterator[Event]:
         """Yield what is found in the files of one stream, which follow each other."""
         before: Line | None = None
+        for path, offset, block in self._blocks(paths, search, PIECE):
+            for line in parse_lines(path, offset, block):
+                # A line that somebody repeated follows the one it repeats.
+                if search.wants(line) and not is_repeated(line, before):
+                    yield line.event()
+                before = line
+
+    def _blocks(
+        self, paths: list[Path], search: _Search, block_bytes: int
+    ) -> Iterator[tuple[Path, int, bytes]]:
+        """Yield blocks of lines that may hold what is searched, with their files and offsets."""
         for path in self._from(paths, search.after):
             # All that is looked for is in front of this; behind it the file may be growing.
             size = size_of(path)
             for span in self._spans(path, search):
                 end = size if span.end is None else min(size, span.end)
-                for offset, block in read_blocks(path, span.start, end):
-                    for line in parse_lines(path, offset, block):
-                        # A line that somebody repeated follows the one it repeats.
-                        if search.wants(line) and not is_repeated(line, before):
-                            yield line.event()
-                        before = line
+                for offset, block in read_blocks(path, span.start, end, size=block_bytes):
+                    yield path, offset, block
 
     def _from(self, paths: list[Path], after: int) -> list[Path]:
         """Leave out the files whose successor begins at or before the cursor *after*."""
@@ -174,6 +225,8 @@ class _Search:
         self._until = _bound(selection.until_ns, "~")
         self._has_times = selection.since_ns is not None or selection.until_ns is not None
         self.is_narrow = self._has_times or bool(self.after)
+        ends = (selection.limit, selection.last)
+        self.is_picky = self._has_times or bool(selection.types) or ends != (None, None)
 
     def wants(self, line: Line) -> bool:
         """Whether the event in *line* is looked for, its stream aside."""

@@ -41,6 +41,7 @@ from telemetry_core.storage import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from telemetry_core.blocks import DraftBlock
     from telemetry_core.events import CheckedDraft, Event
     from telemetry_core.runs import Run
 
@@ -84,9 +85,11 @@ class NdjsonStorage(Storage):
 
     @property
     def capabilities(self) -> Capabilities:
+        is_synced = self._settings.durability == ALWAYS
         return Capabilities(
             durable=True,
-            costly_commit=self._settings.durability == ALWAYS,
+            costly_commit=is_synced,
+            returns_at_once=not is_synced,
             keeps_ephemeral=True,
             replicates=True,
             max_event_bytes=self._settings.max_event_bytes,
@@ -100,9 +103,17 @@ class NdjsonStorage(Storage):
     def append(self, drafts: Sequence[CheckedDraft], recorded_ns: int) -> list[Event]:
         return self._writing().append(drafts, recorded_ns)
 
+    def append_block(self, block: DraftBlock, recorded_ns: int) -> Sequence[Event]:
+        return self._writing().append_block(block, recorded_ns)
+
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Event]:
         self._check_open()
         return self._reader.read(selection, self._last_stored())
+
+    def read_json(self, selection: Selection = EVERYTHING) -> Iterator[bytes]:
+        self._check_open()
+        as_they_stand = self._reader.read_json(selection, self._last_stored())
+        return super().read_json(selection) if as_they_stand is None else as_they_stand
 
     def replicate(self, events: Sequence[Event]) -> None:
         self._writing().replicate(events)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from telemetry_core.blocks import BlockEvents
 from telemetry_core.clock import next_noon_ns, system_clock
 from telemetry_core.errors import (
     IdConflictError,
@@ -18,7 +19,7 @@ from telemetry_core.errors import (
     StorageError,
 )
 from telemetry_core.events import Event, make_checked_draft
-from telemetry_core.ndjson.lines import LineEncoder
+from telemetry_core.ndjson.lines import LineEncoder, lines_of
 from telemetry_core.ndjson.settings import ALWAYS, NdjsonSettings
 from telemetry_core.ndjson.site import SITE, Site
 from telemetry_core.storage import Selection, duplicate_of
@@ -26,6 +27,7 @@ from telemetry_core.storage import Selection, duplicate_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from telemetry_core.blocks import DraftBlock
     from telemetry_core.events import CheckedDraft
     from telemetry_core.ndjson.layout import Layout
     from telemetry_core.ndjson.log import Log
@@ -42,7 +44,7 @@ class _Segment:
     """Events of a batch that go to one stream, one after the other, and their lines."""
 
     stream: str | None
-    events: list[Any] = field(factory=list)
+    events: Sequence[Any] = field(factory=list)
     lines: list[bytes] = field(factory=list)
 
 
@@ -113,14 +115,37 @@ class Writer(Site):
             self._careful_seq = careful_seq
             raise
         self._write(segments)
+        for draft in new:
+            draft.__class__ = Event
         self._account(new, segments, may_be_older=seqs is not None)
+        self._appended(careful_seq)
+        return answer
+
+    def append_block(self, block: DraftBlock, recorded_ns: int) -> BlockEvents:
+        """Append the drafts of a *block* as the contract says."""
+        first_seq = self.last_seq + 1
+        self._look_around(self.last_seq + len(block), recorded_ns)
+        stream = block.run_id
+        if stream is not SITE and stream not in self.logs:
+            raise NoActiveRunError(stream)
+        careful_seq, self._careful_seq = self._careful_seq, 0
+        if stream not in self.logs:
+            self.open_site()
+        events = BlockEvents(block, first_seq)
+        segments = [_Segment(stream, events, [lines_of(block, first_seq)])]
+        self._write(segments)
+        self._account([events[place] for place in block.latest()], segments)
+        self._appended(careful_seq)
+        return events
+
+    def _appended(self, careful_seq: int) -> None:
+        """Do what is due behind a batch: it may be synced, and waited for."""
         self._careful_seq = careful_seq
         if self._is_always:
             for into in self.logs.values():
                 self.sync_log(into)
         if self.waiters:
             self._wake()
-        return answer
 
     def replicate(self, events: Sequence[Event]) -> None:
         """
@@ -191,7 +216,7 @@ class Writer(Site):
                     self.open_site()
                 if not segments or segments[-1].stream != stream:
                     segments.append(_Segment(stream))
-                segments[-1].events.append(draft)
+                segments[-1].events.append(draft)  # type: ignore[attr-defined]
                 segments[-1].lines.append(line_of(draft, seq))
         return answer, new, segments
 
@@ -235,14 +260,13 @@ class Writer(Site):
     def _account(
         self, new: list[Any], segments: list[_Segment], *, may_be_older: bool = False
     ) -> None:
-        """Make events of the drafts that were written, and take account of them."""
+        """Take account of what was written: of the *new* events, or the last of each type."""
         current = self.current
-        for draft in new:
-            draft.__class__ = Event
-            if draft.make_current and not (may_be_older and self._is_older(draft)):
-                current[draft.type] = draft
-            if draft.id is not None and draft.store_permanently:
-                self.ids.add(draft.id, draft.seq)
+        for event in new:
+            if event.make_current and not (may_be_older and self._is_older(event)):
+                current[event.type] = event
+            if event.id is not None and event.store_permanently:
+                self.ids.add(event.id, event.seq)
         for segment in segments:
             if segment.stream is not SITE:
                 first, last = segment.events[0].seq, segment.events[-1].seq

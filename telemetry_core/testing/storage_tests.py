@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from telemetry_core.testing.promise import OpenStorage, promise
 from telemetry_core.testing.promises.appending import AppendTests
+from telemetry_core.testing.promises.blocks import BlockTests
 from telemetry_core.testing.promises.closing import ClosingTests
 from telemetry_core.testing.promises.crash import CrashTests
 from telemetry_core.testing.promises.current import CurrentTests
@@ -25,6 +26,7 @@ class StorageTests(
     ValueTests,
     SelectionTests,
     ReaderTests,
+    BlockTests,
     CurrentTests,
     RunTests,
     WaitTests,

@@ -91,10 +91,11 @@ class _Tally:
         self._rejected_total = 0
 
     def add(self, texts: Sequence[bytes], report: Report) -> None:
-        duplicates = sum(event.is_duplicate for event in report.events)
-        self._duplicates += duplicates
-        self._accepted += len(report.events) - duplicates
-        new = report.events if not duplicates else [e for e in report.events if not e.is_duplicate]
+        self._duplicates += report.duplicates
+        self._accepted += len(report.events) - report.duplicates
+        new: Sequence[Event] = report.events
+        if report.duplicates:
+            new = [event for event in new if not event.is_duplicate]
         if new:
             self._first_seq = new[0].seq if self._first_seq is None else self._first_seq
             self._last_seq = new[-1].seq

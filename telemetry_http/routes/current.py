@@ -59,9 +59,9 @@ def _by_type(events: Mapping[str, Event]) -> bytes:
 async def _snapshot(request: Request) -> Snapshot:
     service: TelemetryService = request.app.state.service
     recorder = service.recorder
-    if recorder.storage.capabilities.costly_commit:
-        return await service.ask(recorder.current)
-    return recorder.current()
+    if service.promptness.is_given:
+        return service.promptness.call(recorder.current)
+    return await service.ask(recorder.current)
 
 
 def _type_in(request: Request) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from telemetry_core import Event, Recorder, Selection
 from telemetry_core.codec import event_json
 from telemetry_http.bodies import HistoryQuery
-from telemetry_http.formats import JSON, Format, blocks_of, format_for
+from telemetry_http.formats import JSON, Format, format_for
 from telemetry_http.open_ended import StreamResponse
 from telemetry_http.problems import RequestError
 from telemetry_http.queries import MAX_NUMBER, read_query, selection_of
@@ -24,6 +25,9 @@ from telemetry_http.service import TelemetryService
 PAGE_EVENTS: Final = 1000
 PAGE_BYTES: Final = 1024 * 1024
 """A page ends when it has so many bytes, whatever it was asked to hold."""
+
+READ_BYTES: Final = 1024 * 1024
+"""So much of a stream is read at a time, and waits in memory to be sent."""
 
 
 async def get_events(request: Request) -> Response:
@@ -93,7 +97,25 @@ def _page_answer(request: Request, page: tuple[list[bytes], int | None]) -> Resp
 async def _blocks(
     service: TelemetryService, selection: Selection, form: Format
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the history in *form*, each block read in a worker thread when it is wanted."""
-    blocks = blocks_of(partial(service.recorder.storage.read, selection), form)
-    while (block := await service.ask(partial(next, blocks, None))) is not None:
-        yield block
+    """Yield the history in *form*, read in a worker thread, some blocks at a time."""
+    blocks = form.blocks(service.recorder.storage, selection)
+    read = partial(_some_of, blocks)
+    some = await service.ask(read)
+    while some:
+        following = asyncio.create_task(service.ask(read))
+        try:
+            for block in some:
+                yield block
+            some = await following
+        finally:
+            following.cancel()
+
+
+def _some_of(blocks: Iterator[bytes]) -> list[bytes]:
+    """Return the next of *blocks*, for as many as a way to a thread and back is worth."""
+    some: list[bytes] = []
+    size = 0
+    while size < READ_BYTES and (block := next(blocks, None)):
+        some.append(block)
+        size += len(block)
+    return some

@@ -24,11 +24,10 @@ async def get_health(_: Request) -> Response:
 async def get_ready(request: Request) -> Response:
     """Answer whether events would be recorded now; the error says why not."""
     service: TelemetryService = request.app.state.service
-    recorder = service.recorder
 
     def look() -> bool:
-        recorder.storage.check_writable()
-        return recorder.active_run() is not None
+        service.check_writable()
+        return service.recorder.active_run() is not None
 
     facts = {
         "ready": True,

@@ -11,6 +11,8 @@ import telemetry_core
 from telemetry_core import InvalidEventError, MalformedJSONError, hookimpl
 from telemetry_core.codec import make_converter, problems_of, read_json
 from telemetry_core.intake import JSONDraft, Rejected
+from telemetry_core.memory import MemoryStorage
+from telemetry_core.recorder import Recorder
 
 CLOCK_NS = 1_773_792_000_000_000_000
 
@@ -132,6 +134,89 @@ def test_texts_are_judged_together_as_one_by_one(texts):
     check_same(texts)
 
 
+PLAIN = [
+    b'{"type":"w","data":{"a":1.5,"b":[null,{"c":true}]},"ts":"2026-03-18T00:05:48.955Z"}',
+    b'{"type":"a:b","data":"c:d"}',
+    *(b'{"type":"w","data":%d}' % number for number in range(8)),
+]
+"""More than a few, all of which are read and judged together."""
+
+
+@given(st.integers(0, len(PLAIN)), st.lists(written() | mutated(), max_size=2))
+@example(0, [b'{"type":"w","data":{"a":1,"a":":"}}'])
+@example(1, [b'{"type":"w","data":{}}{"type":"w","data":1}', b" "])
+@example(1, [b'{"type":"w","data":{}', b'{"type":"w","data":1}}{"type":"w","data":1}'])
+def test_a_doubtful_text_among_plain_ones(place, texts):
+    """Costs its neighbours nothing either, wherever it stands."""
+    check_same([*PLAIN[:place], *texts, *PLAIN[place:]])
+
+
+def test_plain_texts_are_recorded_as_a_block():
+    """Else the tests of what is plain would look at the other way of recording."""
+    blocks = []
+
+    class Watching(MemoryStorage):
+        def append_block(self, block, recorded_ns):
+            blocks.append(block)
+            return super().append_block(block, recorded_ns)
+
+    with Recorder(Watching()) as recorder:
+        recorder.record_json(PLAIN)
+        recorder.record_json(PLAIN[:2])
+    assert [len(PLAIN)] == [len(block) for block in blocks]
+
+
+@pytest.mark.parametrize("site_types", [(), ("a:b",)], ids=["one stream", "two streams"])
+def test_a_block_goes_to_the_active_run(site_types):
+    """Except for the types that go to the site, and with the meta of the run."""
+    with open_recorder(site_types=site_types) as recorder, recorder.run("A"):
+        events = recorder.record_json(PLAIN).events
+
+        expected = [None if event.type in site_types else "A" for event in events]
+        assert expected == [event.run_id for event in recorder.history()]
+        assert list(events) == list(recorder.history())
+
+
+def test_observers_are_told_of_a_block():
+    """Each of its events, as if it had come alone."""
+    told = []
+
+    class Observing:
+        @hookimpl
+        def telemetry_event_recorded(self, event):
+            told.append(event)
+
+    with open_recorder(plugins=[Observing()]) as recorder:
+        events = list(recorder.record_json(PLAIN).events)
+    assert events == told
+
+
+def test_who_gets_the_events_of_a_block_may_change_them(tmp_path):
+    """What is current, and what the next one looks at, stay as they are."""
+    with open_recorder(tmp_path / "site") as recorder:
+        events = recorder.record_json(PLAIN).events
+        events[0].data["a"] = "changed"
+        recorder.record_json([b'{"type":"v","data":{"a":1}}'] * 8).events[-1].data["a"] = "changed"
+
+        assert 1.5 == events[0].data["a"]
+        assert {"a": 1} == recorder.current()["v"].data
+
+
+def test_a_type_may_be_refused():
+    """By whoever hands the texts over, of a block and of a text that comes alone."""
+
+    def check_type(type_):
+        if type_ == "w":
+            raise InvalidEventError([telemetry_core.Problem("$.type", "no w")])
+
+    with open_recorder() as recorder:
+        for texts in (PLAIN, PLAIN[:3]):
+            report = recorder.record_json(texts, check_type=check_type)
+            assert ["a:b"] == [event.type for event in report.events]
+            assert len(texts) - 1 == len(report.rejected)
+            assert Rejected(0, "$.type: no w") == report.rejected[0]
+
+
 GUARDED = {
     "invalid UTF-8": b'{"type":"w","data":"\xff"}',
     "a line break in a text": b'{"type":"w","data":"a\nb"}',
@@ -188,6 +273,7 @@ def test_what_post_event_refuses_is_rejected(text):
         assert [1, 2] == [event.seq for event in report.events]
         assert [1] == [one.index for one in report.rejected]
     check_same([good, text, good])
+    check_same([*PLAIN, text, *PLAIN])
 
 
 @pytest.mark.parametrize("text", TAKEN.values(), ids=TAKEN.keys())
@@ -196,6 +282,7 @@ def test_what_post_event_takes_is_recorded(text):
     with open_recorder() as recorder:
         assert () == recorder.record_json([text]).rejected
     check_same([text])
+    check_same([*PLAIN, text, *PLAIN])
 
 
 def test_blank_texts_are_passed_over():

@@ -1,11 +1,12 @@
 """A session that the caller gives sends the requests in place of the client's own connections."""
 
+import contextlib
 from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from telemetry_core import InvalidEventError
+from telemetry_core import Draft, InvalidEventError
 from telemetry_http import ServerUnreachableError, TelemetryClient, TelemetryClientError
 
 EVENT = {"seq": 1, "ts": "2026-03-18T00:05:48.955Z", "type": "a", "data": {"x": 1}, "meta": {}}
@@ -80,6 +81,39 @@ def test_what_is_asked_for_reaches_the_body():
         "stream": "site",
         "id": "x",
     }
+
+
+def test_a_token_is_handed_over_in_a_header(monkeypatch):
+    """Given or from the environment; a session is given no headers where there is none."""
+    session = Session({"ok": True})
+    headers = []
+
+    def request(*asked, headers_of=headers, **given):
+        headers_of.append(given.pop("headers", None))
+        return Session.request(session, *asked, **given)
+
+    session.request = request
+    TelemetryClient(session=session, token="s3cret").health()
+    TelemetryClient(session=session).health()
+    monkeypatch.setenv("TELEMETRY_TOKEN", "from outside")
+    TelemetryClient(session=session).health()
+
+    shown = [None if one is None else one["Authorization"] for one in headers]
+    assert ["Bearer s3cret", None, "Bearer from outside"] == shown
+
+
+def test_one_of_many_is_told_briefly():
+    """What the service takes for what is left out need not be sent a thousand times."""
+    session = Session({"accepted": 2, "duplicates": 0, "rejected": [], "rejected_total": 0})
+    drafts = [Draft("a", 1, ts="2026-03-18T00:00:00.000Z"), Draft("b", 2, meta={"c": 3}, id="d")]
+    client = TelemetryClient(session=session, clock=lambda: 0)
+    with contextlib.suppress(TelemetryClientError):  # the answer is not what this is about
+        client.post_events(drafts)
+
+    assert session.asked[0][2] == [
+        {"type": "a", "ts": "2026-03-18T00:00:00.000Z", "data": 1},
+        {"type": "b", "ts": "1970-01-01T00:00:00.000Z", "id": "d", "data": 2, "meta": {"c": 3}},
+    ]
 
 
 def test_every_method_asks_its_route():

@@ -27,6 +27,7 @@ from telemetry_core.testing.samples import (
 _CALLS: dict[str, Callable[[Storage], object]] = {
     "append": lambda storage: storage.append([make_draft()], system_clock()),
     "read": lambda storage: list(storage.read()),
+    "read_json": lambda storage: list(storage.read_json()),
     "current": lambda storage: storage.current(),
     "start_run": lambda storage: storage.start_run(make_run("002")),
     "finish_run": lambda storage: storage.finish_run(make_run("001").stopped(STOPPED_AT)),

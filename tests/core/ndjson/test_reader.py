@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telemetry_core.clock import format_ts
+from telemetry_core.codec import event_dict
 from telemetry_core.ndjson.layout import Layout
 from telemetry_core.ndjson.lines import backwards
 from telemetry_core.ndjson.runfile import write_run
@@ -92,6 +93,13 @@ def play(storage, plan):
     return events
 
 
+def read_text(storage, selection):
+    """Return what the lines say that `read_json` yields for *selection*."""
+    return [
+        orjson.loads(text) for block in storage.read_json(selection) for text in block.splitlines()
+    ]
+
+
 def expected(events, selection):
     """Return what `Selection` says of *events*, looking at each."""
     chosen = [one for one in events if selection.includes_stream_of(one) and selection.matches(one)]
@@ -113,8 +121,11 @@ def test_reading_yields_what_is_selected(tmp_path_factory, plan, chosen):
         events = play(storage, plan)
         wanted = [expected(events, one) for one in asked]
         assert [list(storage.read(one)) for one in asked] == wanted
+        texts = [[event_dict(event) for event in found] for found in wanted]
+        assert [read_text(storage, one) for one in asked] == texts
         with open_site(site, read_only=True) as reader:
             assert [list(reader.read(one)) for one in asked] == wanted
+            assert [read_text(reader, one) for one in asked] == texts
     with open_site(site) as storage:
         assert [list(storage.read(one)) for one in asked] == wanted
 

@@ -18,7 +18,7 @@ class Hanging(MemoryStorage):
 
     @property
     def capabilities(self):
-        return Capabilities(costly_commit=True, keeps_ephemeral=True)
+        return Capabilities(costly_commit=sys.argv[3] == "costly", keeps_ephemeral=True)
 
     def wait_for_ever(self, what):
         if what in self.hangs:
@@ -53,17 +53,18 @@ EVENT = {"type": "weather", "data": 1}
 def hanging(run_program):
     """Return a function that starts a service whose storage hangs in some of its methods."""
 
-    def start(what, timeout_s="0.4"):
-        service = run_program(HANGING, what, timeout_s)
+    def start(what, timeout_s="0.4", commit="costly"):
+        service = run_program(HANGING, what, timeout_s, commit)
         assert 200 == service.ask("POST", "/event", EVENT).status
         return service
 
     return start
 
 
-def test_a_request_that_waits_for_it_is_answered(hanging):
+@pytest.mark.parametrize("commit", ["costly", "cheap"])
+def test_a_request_that_waits_for_it_is_answered(hanging, commit):
     """503, when to try again, and that nobody knows whether it was done."""
-    service = hanging("append")
+    service = hanging("append", commit=commit)
     answer = service.ask("POST", "/event", {"type": "hang", "data": 1})
 
     assert 503 == answer.status
@@ -71,9 +72,10 @@ def test_a_request_that_waits_for_it_is_answered(hanging):
     assert "outcome" in answer.json["detail"]
 
 
-def test_nobody_else_is_harmed(hanging):
+@pytest.mark.parametrize("commit", ["costly", "cheap"])
+def test_nobody_else_is_harmed(hanging, commit):
     """However many wait: what needs no storage, and what the storage has in memory, is answered."""
-    service = hanging("append")
+    service = hanging("append", commit=commit)
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
         event = {"type": "hang", "data": 1}
         asked = [pool.submit(service.ask, "POST", "/event", event) for _ in range(200)]
@@ -119,6 +121,18 @@ def test_asking_how_it_is_keeps_nobody_from_anything(hanging):
     assert "telemetry_storage_ready 0.0" in service.ask("GET", "/metrics").text
     assert 200 == service.ask("GET", "/v1/runs").status
     assert 200 == service.ask("POST", "/event", EVENT).status
+
+
+def test_it_is_not_ready_while_an_append_hangs(hanging):
+    """The storage itself would say that all is well."""
+    service = hanging("append")
+    assert 200 == service.ask("GET", "/ready").status
+    service.ask("POST", "/event", {"type": "hang", "data": 1})
+    answer = service.ask("GET", "/ready")
+
+    assert 503 == answer.status
+    assert "has not answered a request for" in answer.json["detail"]
+    assert "telemetry_storage_ready 0.0" in service.ask("GET", "/metrics").text
 
 
 def test_more_than_may_wait_are_refused_at_once(hanging):

@@ -154,3 +154,22 @@ def test_an_answer_after_the_end_of_the_loop_is_nobodys():
 
     run(ask())
     release.set()
+
+
+def test_a_call_that_hangs_is_told_until_a_later_one_is_answered():
+    """One thread that is lost says nothing of how those are served who come now."""
+    some = workers(timeout_s=0.05)
+    release = threading.Event()
+
+    async def ask():
+        assert some.hangs_s is None
+        with pytest.raises(OutcomeUnknownError):
+            await some.call(release.wait)
+        assert some.hangs_s >= 0.05
+        await some.call(lambda: 1)
+        await until(lambda: some.hangs_s is None)
+
+    try:
+        run(ask())
+    finally:
+        release.set()
