@@ -5,14 +5,14 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-DISTRIBUTIONS = telemetry_core telemetry_http telemetry_migrate plugins/telemetry_host
+DISTRIBUTIONS = telemetry_core telemetry_http telemetry_migrate plugins/telemetry_host plugins/telemetry_postgres
 MANIFESTS = pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 # The name holds the interpreter, so that another PYTHON makes the environment anew.
 MADE = $(VENV)/made-by-$(subst /,_,$(PYTHON))
 INSTALLED = $(VENV)/installed
 
-# All four in one command: a sibling left out would be looked up on the index.
+# All in one command: a sibling left out would be looked up on the index.
 INSTALL = install --quiet --group dev $(DISTRIBUTIONS:%=--editable ./%)
 
 .DEFAULT_GOAL = help
@@ -31,7 +31,7 @@ test: setup  ## run every test, or those that ARGS= names
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(ARGS)
 
 test-faults: setup  ## try every fault there is on the files of a site: half an hour
-	@FAULTS=long $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/faults $(ARGS)
+	@FAULTS=long $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/faults tests/migrate/test_kill.py $(ARGS)
 
 test-api: setup  ## ask the service for an hour whatever its description allows
 	@TELEMETRY_API_EXAMPLES=20000 $(BIN)/python -m pytest tests/http/service/test_api.py $(ARGS)

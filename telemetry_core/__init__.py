@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from telemetry_core.blocks import BlockEvents, DraftBlock
-    from telemetry_core.clock import Clock, system_clock
+    from telemetry_core.clock import Clock, instant_ns, system_clock
     from telemetry_core.collectors import CollectorType
     from telemetry_core.errors import (
         IdConflictError,
@@ -97,6 +97,7 @@ __all__ = [
     "copy_of",
     "duplicate_of",
     "hookimpl",
+    "instant_ns",
     "make_event",
     "open",
     "resumed",

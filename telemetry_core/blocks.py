@@ -37,7 +37,14 @@ class DraftBlock:
     def drafts(self) -> list[CheckedDraft]:
         """Return the drafts one by one."""
         return [
-            make_checked_draft(ts, type_, orjson.dumps(data), self.meta_json, self.run_id)  # type: ignore[arg-type]
+            make_checked_draft(
+                ts,  # type: ignore[arg-type]
+                type_,
+                orjson.dumps(data),
+                self.meta_json,
+                self.run_id,
+                assumes_no_run=self.run_id is None,
+            )
             for ts, type_, data in zip(self.ts, self.types, self.data, strict=True)
         ]
 

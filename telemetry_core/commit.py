@@ -14,7 +14,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from telemetry_core.errors import IdConflictError, StorageClosedError
+from telemetry_core.errors import (
+    IdConflictError,
+    NoActiveRunError,
+    RunActiveError,
+    StorageClosedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_GROUP = 1000
+_ATTEMPTS = 10
 
 
 class Commit(Protocol):
@@ -192,7 +198,10 @@ class GroupCommit:
 
     def append_block(self, block: DraftBlock, *, durable: bool) -> Sequence[Event]:
         def append() -> Sequence[Event]:
-            events = _append_block(self._storage, self._router, block, self._clock())
+            now_ns = self._clock()
+            events = self._to_active_run(
+                lambda: _append_block(self._storage, self._router, block, now_ns)
+            )
             if self._observers.wants_events:
                 self._observers.events_recorded(events)
             if durable:
@@ -269,7 +278,10 @@ class GroupCommit:
         for request in group:
             self._route(request, now_ns)
         drafts = [draft for request in group for draft in request.batch]
-        events = self._storage.append(drafts, now_ns)
+        events = self._to_active_run(
+            lambda: self._storage.append(drafts, now_ns),
+            lambda: [self._router.route_again(draft, now_ns) for draft in drafts],
+        )
         start = 0
         for request in group:
             end = start + len(request.batch)
@@ -284,6 +296,18 @@ class GroupCommit:
             except BaseException as error:  # noqa: BLE001  # it is for those who asked for the flush
                 for request in durable:
                     request.error = _copy_of(error)
+
+    def _to_active_run(
+        self, append: Callable[[], T], route_again: Callable[[], object] = lambda: None
+    ) -> T:
+        """Return what *append* returns, tried anew where others started or stopped a run."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return append()
+            except (RunActiveError, NoActiveRunError):
+                self._router.set_active_run(self._storage.active_run())
+                route_again()
+        return append()
 
     def _route(self, request: _Request, now_ns: int) -> None:
         # Once: a request whose group was refused comes here again, alone.

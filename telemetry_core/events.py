@@ -167,6 +167,7 @@ class CheckedDraft(_JSONBacked):
     def __attrs_post_init__(self) -> None:
         _set_attribute(self, "_data_json", orjson.dumps(self.data))
         _set_attribute(self, "_meta_json", orjson.dumps(self.meta))
+        _set_attribute(self, "_to_site", True)  # noqa: FBT003
 
     def __reduce__(self) -> tuple[Any, ...]:
         return make_checked_draft, (
@@ -178,7 +179,17 @@ class CheckedDraft(_JSONBacked):
             self.id,
             self.make_current,
             self.store_permanently,
+            self.assumes_no_run,
         )
+
+    @property
+    def assumes_no_run(self) -> bool:
+        """
+        Whether it goes to the site only because its recorder knows of no active run.
+
+        Where others may start runs too, the storage looks whether this is still true.
+        """
+        return self.run_id is None and not self._to_site
 
     def recorded(self, seq: int) -> Event:
         """Return the event that this draft is under the number *seq*; the draft stays as it is."""
@@ -273,6 +284,7 @@ def make_checked_draft(  # noqa: PLR0917
     id: str | None = None,  # noqa: A002
     make_current: bool = True,  # noqa: FBT001, FBT002
     store_permanently: bool = True,  # noqa: FBT001, FBT002
+    assumes_no_run: bool = False,  # noqa: FBT001, FBT002
 ) -> CheckedDraft:
     """Return a checked draft from the JSON text of its data and meta."""
     draft: Any = blank_draft(CheckedDraft)
@@ -284,6 +296,7 @@ def make_checked_draft(  # noqa: PLR0917
     draft.id = id
     draft.make_current = make_current
     draft.store_permanently = store_permanently
+    draft._to_site = not assumes_no_run  # noqa: SLF001
     return draft  # type: ignore[no-any-return]
 
 

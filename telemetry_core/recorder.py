@@ -39,7 +39,6 @@ from telemetry_core.validation import Checker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +113,8 @@ class Recorder:
         self._ephemeral = None if capabilities.keeps_ephemeral else EphemeralValues()
         self._closing = threading.RLock()
         self._closed = threading.Event()
-        commit = GroupCommit if capabilities.costly_commit else DirectCommit
+        is_shared = capabilities.costly_commit or capabilities.shared_writers
+        commit = GroupCommit if is_shared else DirectCommit
         self._commit: Commit = commit(storage, self._router, self._observers, clock)
         _recorders.add(self)
 
@@ -453,12 +453,7 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -40,12 +40,43 @@ class Router:
         self._run_id = None if run is None else run.run_id
         self._run_meta = EMPTY_META if run is None else orjson.dumps({"run_id": run.run_id})
 
+    def route(self, draft: Any, now_ns: int) -> CheckedDraft:
+        """Give *draft*, recorded at *now_ns*, its stream and its time, and return it."""
+        if draft.ts is None:
+            draft.ts = self._now(now_ns)
+        if self._site_types and draft.type in self._site_types:
+            draft._to_site = True  # noqa: SLF001
+        run_id = self._run_id
+        if run_id is None or draft._to_site:  # noqa: SLF001
+            draft.run_id = None
+            return draft  # type: ignore[no-any-return]
+        draft.run_id = run_id
+        meta_json = draft._meta_json  # noqa: SLF001
+        draft._meta_json = (  # noqa: SLF001
+            self._run_meta
+            if meta_json == EMPTY_META
+            else b"%b,%b" % (meta_json[:-1], self._run_meta[1:])
+        )
+        return draft  # type: ignore[no-any-return]
+
+    def route_again(self, draft: Any, now_ns: int) -> CheckedDraft:
+        """Route *draft* anew, after it was found that another run is active than was known."""
+        if draft.run_id is not None:
+            # The run's id is the last that was written into meta.
+            added = orjson.dumps({"run_id": draft.run_id})
+            meta_json = draft._meta_json  # noqa: SLF001
+            draft._meta_json = (  # noqa: SLF001
+                EMPTY_META if meta_json == added else meta_json[: -len(added)] + b"}"
+            )
+        self.route(draft, now_ns)
+        draft.meta = orjson.loads(draft._meta_json)  # noqa: SLF001  # it may have been looked at
+        return draft  # type: ignore[no-any-return]
+
     def route_block(self, block: DraftBlock, now_ns: int) -> bool:
-        """Do the same for a *block*, unless its drafts go to different streams."""
-        if self._run_id is not None:
-            if not self._site_types.isdisjoint(block.types):
-                return False
-            block.run_id, block.meta_json = self._run_id, self._run_meta
+        """Do the same for a *block*, also anew, unless its drafts go to different streams."""
+        if self._run_id is not None and not self._site_types.isdisjoint(block.types):
+            return False
+        block.run_id, block.meta_json = self._run_id, self._run_meta
         if None in block.ts:
             now = self._now(now_ns)
             block.ts = [now if ts is None else ts for ts in block.ts]
@@ -58,23 +89,6 @@ class Router:
             draft._to_site = False  # noqa: SLF001
             self.route(draft, now_ns)
         return drafts
-
-    def route(self, draft: Any, now_ns: int) -> CheckedDraft:
-        """Give *draft*, recorded at *now_ns*, its stream and its time, and return it."""
-        if draft.ts is None:
-            draft.ts = self._now(now_ns)
-        run_id = self._run_id
-        if run_id is None or draft._to_site or draft.type in self._site_types:  # noqa: SLF001
-            draft.run_id = None
-            return draft  # type: ignore[no-any-return]
-        draft.run_id = run_id
-        meta_json = draft._meta_json  # noqa: SLF001
-        draft._meta_json = (  # noqa: SLF001
-            self._run_meta
-            if meta_json == EMPTY_META
-            else b"%b,%b" % (meta_json[:-1], self._run_meta[1:])
-        )
-        return draft  # type: ignore[no-any-return]
 
     def _now(self, now_ns: int) -> str:
         ms = now_ns // 1_000_000

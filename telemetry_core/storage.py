@@ -22,7 +22,6 @@ from telemetry_core.events import copy_of
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from types import TracebackType
 
     from telemetry_core.blocks import DraftBlock
     from telemetry_core.events import CheckedDraft, Event
@@ -43,7 +42,9 @@ class Capabilities:
     several processes may write at once. `keeps_ephemeral`: `current` knows events that are not in
     the history, so that the recorder need not. `replicates`: it takes events with the seqs that
     another storage gave them. `replicated`: another machine has what was acknowledged.
-    `max_event_bytes`: the largest event as JSON text.
+    `complete_events`: the events it gives have all that their writer said; a view of a storage
+    without it knows no `id`, and of `make_current` only what is current now. `max_event_bytes`: the
+    largest event as JSON text.
     """
 
     durable: bool = True
@@ -53,6 +54,7 @@ class Capabilities:
     keeps_ephemeral: bool = False
     replicates: bool = False
     replicated: bool = False
+    complete_events: bool = True
     max_event_bytes: int = 256 * 1024
 
 
@@ -384,12 +386,7 @@ class Storage(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

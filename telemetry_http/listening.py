@@ -9,9 +9,9 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from telemetry_http.errors import AddressInUseError, AddressRefusedError
 
@@ -33,44 +33,47 @@ class Listening(socket.socket):
     """
 
     max_connections = MAX_CONNECTIONS
-    _open = 0
     _is_full = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._open: set[_Connection] = set()
 
     def accept(self) -> tuple[socket.socket, object]:
         """Return the next connection, or raise as if there was none when there are too many."""
         accepted, address = super().accept()
-        if self._open >= self.max_connections:
+        if len(self._open) >= self.max_connections:
             accepted.close()
             if not self._is_full:
                 self._is_full = True
-                log.warning("more than %d connections; new ones are closed", self._open)
+                log.warning("more than %d connections; new ones are closed", len(self._open))
             raise ConnectionAbortedError(errno.ECONNABORTED, "too many connections")
         self._is_full = False
-        self._open += 1
         connection = _Connection(accepted.family, accepted.type, 0, accepted.detach())
-        connection.listening = self
+        connection.closed = self._open.discard
+        self._open.add(connection)
         return connection, address
 
     def dup(self) -> Self:
-        """Return another socket for the same address, with connections of its own to count."""
+        """Return another socket for the same address, with connections of its own."""
         copy = super().dup()
         copy.max_connections = self.max_connections
         return copy
 
-    def connection_closed(self) -> None:
-        """Count one connection less."""
-        self._open -= 1
+    def hang_up(self) -> None:
+        """End every connection, whatever is still to be sent on it."""
+        for connection in tuple(self._open):
+            with contextlib.suppress(OSError):  # its client was quicker
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(socket.socket):
     """A connection that says when it is closed."""
 
-    listening: Listening | None = None
+    closed: Callable[[_Connection], None]
 
     def close(self) -> None:
-        listening, self.listening = self.listening, None
-        if listening is not None:
-            listening.connection_closed()
+        self.closed(self)
         super().close()
 
 

@@ -1,4 +1,4 @@
-"""Our own plugin: commands and routes. Light to import: every `telemetry` command pays."""
+"""Our own plugin: commands, routes, a storage. Light to import: every `telemetry` command pays."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ if TYPE_CHECKING:
 
     import click
     from starlette.routing import BaseRoute
+
+    from telemetry_core import StorageType
+
+
+@hookimpl
+def telemetry_register_storage() -> StorageType:
+    """Sign up `http:`, to read from a running service."""
+    from telemetry_http.remote_storage import service_storage
+
+    return service_storage("http")
 
 
 @hookimpl

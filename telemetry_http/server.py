@@ -31,8 +31,11 @@ __all__ = ["TLS", "access_at", "bind", "run_service", "serve_on"]
 
 log = logging.getLogger(__name__)
 
-_GRACE_S: Final = 1.5
-_DEADLINE_S: Final = 3.0
+# How long the ending waits for open requests, then for connections that were ended under them, and
+# then for tasks that were cancelled; the storage needs the rest of the promised 5 s.
+_GRACE_S: Final = 2.0
+_HUNG_UP_S: Final = 0.5
+_CANCELLED_S: Final = 0.5
 IDLE_S: Final = 10.0
 """How long a connection may be silent between two requests, and a head take to come whole."""
 
@@ -131,8 +134,10 @@ def serve_on(
         logging.getLogger("telemetry_http.access").setLevel(logging.INFO)
     url = _url(listening, host, tls)
     app = Unread(create_app(service, access))
-    config = _config(listening, tls, idle_s)
-    asyncio.run(_serve(app, service, config, partial(_told, on_ready, url)))
+    # A copy, because hypercorn closes what it listens on when it begins to end.
+    copy = listening.dup()
+    config = _config(copy, tls, idle_s)
+    asyncio.run(_serve(app, service, copy, config, partial(_told, on_ready, url)))
 
 
 def _url(listening: Listening, host: str, tls: TLS | None) -> str:
@@ -167,6 +172,7 @@ def _keep_freed_memory() -> None:
 async def _serve(
     app: ASGIApp,
     service: TelemetryService,
+    listening: Listening,
     config: Config,
     told: Callable[[], contextlib.AbstractAsyncContextManager[None]],
 ) -> None:
@@ -185,7 +191,7 @@ async def _serve(
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
     service.open_ended.end()
-    await _end(serving)
+    await _end(serving, listening)
 
 
 @contextlib.asynccontextmanager
@@ -212,18 +218,22 @@ async def _say_alive(notifier: Notifier) -> None:
         await asyncio.sleep(notifier.every_s)
 
 
-async def _end(serving: asyncio.Task[None]) -> None:
+async def _end(serving: asyncio.Task[None], listening: Listening) -> None:
     """Wait for the open requests for a while, then end without them."""
-    done, _ = await asyncio.wait({serving}, timeout=_DEADLINE_S)
+    done, _ = await asyncio.wait({serving}, timeout=_GRACE_S)
     if done:
         serving.result()
         return
-    log.warning("requests were still open after %g s", _DEADLINE_S)
+    log.warning("requests were still open after %g s", _GRACE_S)
     # Interrupted in its own ending, hypercorn fails in ways of which nobody needs to hear.
     asyncio.get_running_loop().set_exception_handler(_pass_over)
-    serving.cancel()
-    await asyncio.wait({serving}, timeout=0.5)
-    if serving.done() and not serving.cancelled():
+    # Whoever reads nothing would be waited for until there is nothing more to send.
+    listening.hang_up()
+    done, _ = await asyncio.wait({serving}, timeout=_HUNG_UP_S)
+    if not done:
+        serving.cancel()
+        done, _ = await asyncio.wait({serving}, timeout=_CANCELLED_S)
+    if done and not serving.cancelled() and serving.exception() is not None:
         log.debug("the server did not end well", exc_info=serving.exception())
 
 
@@ -237,17 +247,15 @@ def _config(listening: Listening, tls: TLS | None, idle_s: float) -> Config:
     config.errorlog = None
     config.backlog = BACKLOG
     config.include_server_header = False
-    config.graceful_timeout = _GRACE_S
-    config.shutdown_timeout = _GRACE_S
+    # Longer than ours, so that requests end in one way only.
+    config.graceful_timeout = config.shutdown_timeout = 60.0
     # Not its `read_timeout`, which would end a stream that nothing happens on.
     config.keep_alive_timeout = idle_s
     config.ssl_handshake_timeout = idle_s
-    # A copy, because hypercorn closes what it listens on when it begins to end.
-    copy = listening.dup()
     if tls is None:
-        sockets = Sockets([], [copy], [])
+        sockets = Sockets([], [listening], [])
     else:
         config.certfile, config.keyfile = tls.certificate, tls.key
-        sockets = Sockets([copy], [], [])
+        sockets = Sockets([listening], [], [])
     config.create_sockets = lambda: sockets  # type: ignore[method-assign]
     return config

@@ -64,24 +64,29 @@ def convert_part(part: Part) -> Converted:
 
 
 def parts_of(collection: Collection, directory: Path, day: str, timezone: str | None) -> list[Part]:
-    """
-    Divide *collection* where a record surely begins: at a line that begins with `{"`.
+    """Return the parts of *collection*, to be spilled below *directory*."""
+    return [
+        Part(collection, start, size, directory / f"{number}", day, timezone)
+        for number, (start, size) in enumerate(divided(collection))
+    ]
 
-    Only a file that begins with an object is divided; one that is a list is not, nor one that
-    cannot be read.
+
+def divided(collection: Collection) -> list[tuple[int, int]]:
+    """
+    Divide *collection* where a record surely begins, at a line that begins with `{"`.
+
+    Return where each part begins, and its size. Only a file that begins with an object is divided;
+    one that is a list is not, nor one that cannot be read.
     """
     starts = [0]
-    with contextlib.suppress(OSError), collection.path.open("rb") as file:
+    with contextlib.suppress(OSError), collection.open() as file:
         if file.read(4).removeprefix(BOM).startswith(b"{"):
             while (begun := _record_from(file, starts[-1] + _PART_BYTES)) is not None:
                 if begun >= collection.size:
                     break
                 starts.append(begun)
     ends = [*starts[1:], collection.size]
-    return [
-        Part(collection, start, end - start, directory / f"{number}", day, timezone)
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
+    return [(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def _record_from(file: BinaryIO, offset: int) -> int | None:
@@ -104,7 +109,7 @@ class Conversion:
         self._spill = spill
         self._reject = reject
         self._reader = RecordReader()
-        self._quick = QuickWay(rule, spill.lines_of)
+        self._quick = QuickWay(rule, spill)
 
     def convert(self, collection: Collection, start: int, size: int) -> Converted:
         """
@@ -116,11 +121,10 @@ class Conversion:
         nulled = self._reader.nulled
         framing = Framing()
         try:
-            with collection.path.open("rb") as file:
+            with collection.open() as file:
                 file.seek(start)
                 for lines in line_blocks(file, size):
                     self._convert_lines(lines, framing, collection, done)
-                    self._spill.settle(sum(map(len, lines)))
             for text in framing.end():
                 self._convert_carefully(text, framing.number, collection, done)
         except OSError as error:
@@ -133,13 +137,20 @@ class Conversion:
     def _convert_lines(
         self, lines: list[bytes], framing: Framing, collection: Collection, done: Converted
     ) -> None:
-        squeezed = self._quick.squeeze(lines)
-        if not framing.is_open and self._quick.take_block(lines, squeezed):
+        if not self._quick.is_ready:  # the first record makes it so, if it can be
+            lines, first = lines[1:], lines[:1]
+            self._convert_each(first, framing, collection, done)
+        if lines and not framing.is_open and self._quick.take_block(lines):
             framing.skip(len(lines))
             done.read += len(lines)
-            return
-        for line, bare in zip(lines, squeezed.split(b"\n"), strict=True):
-            if not framing.is_open and self._quick.take_line(line, bare):
+        else:
+            self._convert_each(lines, framing, collection, done)
+
+    def _convert_each(
+        self, lines: list[bytes], framing: Framing, collection: Collection, done: Converted
+    ) -> None:
+        for line in lines:
+            if not framing.is_open and self._quick.take_line(line):
                 framing.skip(1)
                 done.read += 1
                 continue
@@ -158,7 +169,7 @@ class Conversion:
         except RefusedRecordError as error:
             self._refuse(collection, number, str(error), text, done)
             return
-        self._spill.lines_of(self._rule(ts).key).append(line)
+        self._spill.add(self._rule(ts).key, line)
         self._quick.know(orjson.loads(b"{" + line)["type"])
 
     def _refuse(

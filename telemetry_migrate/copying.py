@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from itertools import islice, zip_longest
+from itertools import islice
 
 from attrs import evolve, frozen
 
 from telemetry_core.events import Event
 from telemetry_core.runs import LOST, Run
-from telemetry_core.storage import Selection, Storage
+from telemetry_core.storage import Capabilities, Selection, Storage
 from telemetry_migrate.errors import DivergedError
 from telemetry_migrate.progress import COPYING, Meter, ShowProgress
 
@@ -25,7 +25,8 @@ class CopyReport:
     What was copied.
 
     `read` is always `written + already_there + rejected`. `last_seq` is where the next copy goes
-    on. `is_verified` says that both sides were compared and hold the same.
+    on. `is_verified` says that both sides were compared and hold the same. `is_recorded_anew` says
+    that the target gave the events numbers of its own, in its site stream, and made none current.
     """
 
     source: str = ""
@@ -37,6 +38,7 @@ class CopyReport:
     runs: int = 0
     last_seq: int = 0
     is_verified: bool = False
+    is_recorded_anew: bool = False
 
 
 def copy_site(
@@ -189,17 +191,34 @@ def _check_is_copy(source: Storage, target: Storage, seq: int) -> None:
         return
     (mine,) = target.read(Selection(after=seq - 1, limit=1))
     theirs = next(source.read(Selection(after=seq - 1, limit=1)), None)
-    if theirs != mine:
+    if not _is_same(theirs, mine, source.capabilities):
+        if source.removed_through() >= seq:
+            reason = f"event {seq}, its last one, was removed from the source; copy to a new place"
+            raise DivergedError(_name(target), reason)
         raise DivergedError(_name(target), f"it holds another event {seq}")
 
 
 def _check_same(source: Storage, target: Storage, through: int) -> None:
-    for theirs, mine in zip_longest(source.read(), target.read()):
-        if theirs is not None and theirs.seq > through:
-            return
-        if theirs != mine:
-            seq = min(event.seq for event in (theirs, mine) if event is not None)
+    """Raise unless both hold the same up to *through*; the target may keep what was removed."""
+    known, removed = source.capabilities, source.removed_through()
+    copied = target.read()
+    for theirs in source.read():
+        if theirs.seq > through:
+            break
+        mine = next((one for one in copied if one.seq >= theirs.seq or one.seq > removed), None)
+        if not _is_same(theirs, mine, known):
+            seq = theirs.seq if mine is None else min(theirs.seq, mine.seq)
             raise DivergedError(_name(target), f"event {seq} differs")
+    for mine in copied:
+        if mine.seq > removed:
+            raise DivergedError(_name(target), f"event {mine.seq} differs")
+
+
+def _is_same(theirs: Event | None, mine: Event | None, known: Capabilities) -> bool:
+    """Whether the source and the target have one event there, as far as the source is *known*."""
+    if known.complete_events or theirs is None or mine is None:
+        return theirs == mine
+    return evolve(mine, id=theirs.id, make_current=theirs.make_current) == theirs
 
 
 def _name(storage: Storage) -> str:

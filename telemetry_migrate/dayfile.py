@@ -7,17 +7,18 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from attrs import define, frozen
 
 from telemetry_migrate.records import TS_START
-from telemetry_migrate.spill import sorted_lines, time_key
+from telemetry_migrate.spill import sorted_lines, sorted_lists, time_key
 
 _MILLISECOND: Final = slice(TS_START, TS_START + 23)
+_END: Final = slice(-60, None)
 _WITHOUT_ID: Final = b'"original_id":null}}\n'
 _PIECE: Final = 1000
 
@@ -58,76 +59,65 @@ Heard = Callable[[bytes], object]
 
 def do_day(task: DayTask) -> DayResult:
     """Write the day file of *task*."""
-    added = sorted_lines(task.added)
-    kept = None if task.kept is None else sorted_lines((task.kept,))
+    result = DayResult()
     with ExitStack() as files:
         heard = None
         if task.repeated is not None:
             heard = files.enter_context(task.repeated.open("wb")).write
-        return write_day(task.path, added, kept, task.first_seq, repeated=heard)
-
-
-def write_day(
-    path: Path,
-    added: Iterable[bytes],
-    kept: Iterable[bytes] | None,
-    first_seq: int,
-    *,
-    repeated: Heard | None = None,
-) -> DayResult:
-    """
-    Write the day file *path*, safe from a power cut, and return what it holds.
-
-    *added* are the lines of the source and *kept* those that the day file held before, both
-    unnumbered and in order of time. The first gets *first_seq*. *repeated* hears of what is left
-    out.
-    """
-    result = DayResult()
-    with path.open("wb", buffering=0) as file:
-        os.fchmod(file.fileno(), 0o640)
-        lines = (
-            _distinct(added, result, repeated)
-            if kept is None
-            else _united(added, kept, result, repeated)
-        )
-        _write_numbered(file, lines, first_seq)
-        os.fsync(file.fileno())
+        if task.kept is None:
+            lists = _distinct(sorted_lists(task.added), result, heard)
+        else:
+            added, kept = sorted_lines(task.added), sorted_lines((task.kept,))
+            lists = _listed(_united(added, kept, result, heard))
+        _write_day(task.path, lists, task.first_seq)
     return result
 
 
-def _write_numbered(file: BinaryIO, lines: Iterator[bytes], first_seq: int) -> None:
-    piece: list[bytes] = []
-    for seq, line in enumerate(lines, first_seq):
-        piece.append(b'{"seq":%d,%b' % (seq, line))
-        if len(piece) == _PIECE:
-            file.write(b"".join(piece))
-            piece.clear()
-    file.write(b"".join(piece))
+def _write_day(path: Path, lists: Iterable[list[bytes]], first_seq: int) -> None:
+    """Write the day file *path*, safe from a power cut; the first of its lines gets *first_seq*."""
+    seq = first_seq
+    with path.open("wb") as file:
+        os.fchmod(file.fileno(), 0o640)
+        for lines in lists:
+            for piece in _listed(iter(lines)):
+                file.write(b"".join([b'{"seq":%d,%b' % each for each in enumerate(piece, seq)]))
+                seq += len(piece)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def _distinct(lines: Iterable[bytes], result: DayResult, repeated: Heard | None) -> Iterator[bytes]:
-    """Yield *lines*, each once if it has an id: an archive may hold a record twice."""
-    last = first = b""
-    seen: set[bytes] = set()
-    for line in lines:
-        result.added += 1
-        moment = line[_MILLISECOND]
-        if moment != last:
-            last, first = moment, line
-            seen = set()
+def _listed(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while piece := list(islice(lines, _PIECE)):
+        yield piece
+
+
+def _distinct(
+    lists: Iterable[list[bytes]], result: DayResult, repeated: Heard | None
+) -> Iterator[list[bytes]]:
+    """Yield *lists*, each line once if it has an id: an archive may hold a record twice."""
+    for lines in lists:
+        # Whatever ends differently is different, and the end of a line is its id.
+        if len({line[_END] for line in lines}) == len(lines):
+            result.added += len(lines)
+            yield lines
         else:
-            # Only lines of one millisecond can be the same, so only those are looked at.
-            if not seen:
-                seen.add(_identity(first))
-            identity = _identity(line)
-            if identity in seen and not line.endswith(_WITHOUT_ID):
-                result.added -= 1
-                result.repeated += 1
-                if repeated is not None:
-                    repeated(line)
-                continue
-            seen.add(identity)
-        yield line
+            yield _without_repeated(lines, result, repeated)
+
+
+def _without_repeated(lines: list[bytes], result: DayResult, repeated: Heard | None) -> list[bytes]:
+    seen: set[bytes] = set()
+    kept = []
+    for line in lines:
+        identity = line[_MILLISECOND] + _identity(line)
+        if identity in seen and not line.endswith(_WITHOUT_ID):
+            result.repeated += 1
+            if repeated is not None:
+                repeated(line)
+            continue
+        seen.add(identity)
+        result.added += 1
+        kept.append(line)
+    return kept
 
 
 def _united(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import datetime
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import orjson
@@ -13,14 +14,25 @@ from telemetry_core.clock import parse_ts
 from telemetry_core.codec import MAX_DEPTH
 from telemetry_migrate.days import Day, DayRule
 from telemetry_migrate.records import ORIGIN
+from telemetry_migrate.spill import Spill
 
 _SURELY_SMALL: Final = 64 * 1024
 _KNOWN_TYPES_KEPT: Final = 10_000
 _FIELDS: Final = 4
+_NEW_FIELDS: Final = 6
+_SURELY_READ_BACK: Final = MAX_DEPTH // 2
+"""So many more braces than the lines have themselves cannot nest too deep."""
+
+_NO_MARKS: Final = bytes({*range(256)} - {*b":{"})
 _DATE: Final = len("2026-03-18T00:05:48.955398")
 
-_SQUEEZE: Final = bytes.maketrans(b"123456789", b"000000000")
+_date_marks = itemgetter(slice(4, 20, 3))
+"""Returns the characters `--T::.` of a date."""
+
+_zone = attrgetter("tzinfo")
+
 _BLANKS: Final = b" \t\r"
+_SQUEEZE: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 19
 _LONG_INTEGER: Final = re.compile(rb"(?<![.0])0{19}")
 """So many digits may be an integer beyond 64 bits, of which orjson would make a float."""
@@ -40,78 +52,90 @@ class QuickWay:
     hide that orjson would change (a key twice, an integer beyond 64 bits) or a recorder refuse.
     """
 
-    def __init__(self, rule: DayRule, lines_of: Callable[[str], list[bytes]]) -> None:
+    def __init__(self, rule: DayRule, spill: Spill) -> None:
         self._rule = rule
-        self._lines_of = lines_of
+        self._spill = spill
         self._types: dict[str, bytes] = {}
         self._days: dict[str, list[Day]] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it knows a type."""
+        return bool(self._types)
 
     def know(self, type_: str) -> None:
         """Take what is of this type from now on."""
         if len(self._types) < _KNOWN_TYPES_KEPT:
             self._types[type_] = orjson.dumps(type_)
 
-    def squeeze(self, lines: list[bytes]) -> bytes:
-        """Return *lines* without blanks, each digit a zero, so that oddities are found quickly."""
-        return b"\n".join(lines).translate(_SQUEEZE, _BLANKS)
-
-    def take_block(self, lines: list[bytes], squeezed: bytes) -> bool:
+    def take_block(self, lines: list[bytes]) -> bool:
         """
-        Convert all *lines*, if each is a record of flat data on a line of its own, or none.
+        Convert all *lines*, if each is a record on a line of its own, or none.
 
-        The quotes before colons are counted over all of them: they are at least as many as the
-        keys, so if they are no more, no key stood twice in one object.
+        Colons are counted before and after: where nothing is escaped, there are as many as keys,
+        and those in texts. A key that stood twice, or a field that is not looked at, would take its
+        colon with it.
         """
+        text = b"\n".join(lines)
         if (
-            _LONG_NUMBER in squeezed
-            or _NUL in squeezed
-            or b"[" in squeezed
-            or len(max(lines, key=len)) > _SURELY_SMALL
+            b"[" in text
+            or b"\\" in text
+            or max(map(len, lines)) > _SURELY_SMALL
+            or _LONG_NUMBER in text.translate(_SQUEEZE)
         ):
             return False
-        dumps, parse, types = orjson.dumps, datetime.fromisoformat, self._types
-        found: list[tuple[list[bytes], list[bytes]]] = []
-        start, end = "~", ""
-        keep: Callable[[bytes], None] = _keep_nothing
+        dumps = orjson.dumps
         try:
             records = list(map(orjson.loads, lines))
-            keys = sum([len(record["data"]) for record in records]) + _FIELDS * len(records)
-            if squeezed.count(b'":') != keys:
+            dates = [record["date"] for record in records]
+            if not _are_naive(dates) or not {one["type"] for one in records} <= self._types.keys():
                 return False
-            for record in records:
-                date, data = record["date"], record["data"]
-                if (
-                    data.__class__ is not dict
-                    or len(record) != _FIELDS
-                    or len(date) != _DATE
-                    or date[10] != "T"
-                    or date[19] != "."
-                    or parse(date).tzinfo is not None
-                ):
-                    return False
-                if not start <= date < end:
-                    day = self._day_of(date)
-                    start, end = day.start, day.end
-                    found.append((self._lines_of(day.key), []))
-                    keep = found[-1][1].append
-                keep(
-                    _LINE
-                    % (
-                        date.encode(),
-                        types[record["type"]],
-                        dumps(data),
-                        _ORIGIN,
-                        dumps(record["_id"]),
-                    )
-                )
+            new = [
+                dumps(
+                    {
+                        "ts": f"{date}Z",
+                        "type": record["type"],
+                        "data": record["data"],
+                        "meta": {"migrated_from": ORIGIN, "original_id": record["_id"]},
+                    },
+                    None,
+                    orjson.OPT_APPEND_NEWLINE,
+                )[1:]
+                for record, date in zip(records, dates, strict=True)
+            ]
+            spilled = self._by_day(dates, new)
         except (ValueError, TypeError, LookupError, AttributeError):
             return False
-        for kept, new in found:
-            kept.extend(new)
+        marks, new_marks = text.translate(None, _NO_MARKS), b"".join(new).translate(None, _NO_MARKS)
+        fields = (_NEW_FIELDS - _FIELDS) * len(lines)
+        if (
+            marks.count(b":") + fields != new_marks.count(b":")
+            or marks.count(b"{") > 2 * len(lines) + _SURELY_READ_BACK
+        ):
+            return False
+        for day, some in spilled:
+            self._spill.add(day, b"".join(some), len(some))
         return True
 
-    def take_line(self, line: bytes, squeezed: bytes) -> bool:
-        """Convert one *line*, if it is a record that could not be misread; its data may nest."""
+    def _by_day(self, dates: list[str], lines: list[bytes]) -> Iterable[tuple[str, list[bytes]]]:
+        day = self._day_of(min(dates))
+        if max(dates) < day.end:
+            return [(day.key, lines)]
+        found: dict[str, list[bytes]] = {}
+        for date, line in zip(dates, lines, strict=True):
+            if not day.start <= date < day.end:
+                day = self._day_of(date)
+            found.setdefault(day.key, []).append(line)
+        return found.items()
+
+    def take_line(self, line: bytes) -> bool:
+        """
+        Convert one *line*, if it is a record that could not be misread; its data may nest.
+
+        The quotes before colons are counted: they are at least as many as the keys, so if they are
+        no more, no key stood twice in one object.
+        """
+        squeezed = line.translate(_SQUEEZE, _BLANKS)
         try:
             record = orjson.loads(line)
             date, data = record["date"], record["data"]
@@ -135,7 +159,7 @@ class QuickWay:
                 _ORIGIN,
                 orjson.dumps(record["_id"]),
             )
-            self._lines_of(self._day_of(date).key).append(text)
+            self._spill.add(self._day_of(date).key, text)
         except (ValueError, TypeError, LookupError, AttributeError):
             return False
         return True
@@ -150,8 +174,13 @@ class QuickWay:
         return days[-1]
 
 
-def _keep_nothing(_: bytes) -> None:
-    """Stand where the lines of no day go."""
+def _are_naive(dates: list[str]) -> bool:
+    """Whether all *dates* are such as PanDB wrote, and instants in UTC with a Z behind them."""
+    return (
+        set(map(len, dates)) == {_DATE}
+        and set(map(_date_marks, dates)) == {"--T::."}
+        and set(map(_zone, map(datetime.fromisoformat, dates))) == {None}
+    )
 
 
 def _keys_in(value: Any) -> int:

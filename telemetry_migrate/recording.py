@@ -67,7 +67,12 @@ def record_all(
     recorder.flush()
     last_seq = recorder.storage.wait(0, timeout=0)
     return CopyReport(
-        read=read, written=written, already_there=there, rejected=rejected, last_seq=last_seq
+        read=read,
+        written=written,
+        already_there=there,
+        rejected=rejected,
+        last_seq=last_seq,
+        is_recorded_anew=True,
     )
 
 

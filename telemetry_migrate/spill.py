@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -24,30 +26,26 @@ class Spill:
     """Takes lines by day and appends them to the day's file in *directory*, in the order given."""
 
     def __init__(self, directory: Path) -> None:
-        self.counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
         self._directory = directory
-        self._lines: dict[str, list[bytes]] = {}
+        self._texts: dict[str, list[bytes]] = {}
         self._bytes = 0
         directory.mkdir()
 
-    def lines_of(self, day: str) -> list[bytes]:
-        """Return the list to which the lines of *day* are appended; it stays the same list."""
-        return self._lines.setdefault(day, [])
-
-    def settle(self, added_bytes: int) -> None:
-        """Write down what is in memory, if by *added_bytes* more it has become much."""
-        self._bytes += added_bytes
+    def add(self, day: str, text: bytes, lines: int = 1) -> None:
+        """Append *text*, which is so many *lines* of *day*."""
+        self._texts.setdefault(day, []).append(text)
+        self.counts[day] += lines
+        self._bytes += len(text)
         if self._bytes >= _FLUSH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write down what is in memory."""
-        for day, lines in self._lines.items():
-            if lines:
-                with self.path_of(day).open("ab", buffering=0) as file:
-                    file.write(b"".join(lines))
-                self.counts[day] = self.counts.get(day, 0) + len(lines)
-                lines.clear()
+        for day, texts in self._texts.items():
+            with self.path_of(day).open("ab") as file:
+                file.write(b"".join(texts))
+        self._texts.clear()
         self._bytes = 0
 
     def path_of(self, day: str) -> Path:
@@ -55,12 +53,13 @@ class Spill:
         return self._directory / day
 
 
-def sorted_lines(paths: Sequence[Path], widths: Sequence[int] = _WIDTHS) -> Iterator[bytes]:
+def sorted_lists(paths: Sequence[Path], widths: Sequence[int] = _WIDTHS) -> Iterator[list[bytes]]:
     """
     Yield the lines of the files *paths* in order of time, those of one time in order of the files.
 
-    Memory holds a few megabytes of them: what is larger is first split by the hour, then by the
-    minute and so on, down to the millisecond. A file that is not there has no lines.
+    They come in lists of a few megabytes; those of one millisecond are in the same list. What is
+    larger is first split by the hour, then by the minute and so on, down to the millisecond. A file
+    that is not there has no lines.
     """
     paths = [path for path in paths if path.exists()]
     if sum(path.stat().st_size for path in paths) <= _SORT_BYTES or not widths:
@@ -69,11 +68,16 @@ def sorted_lines(paths: Sequence[Path], widths: Sequence[int] = _WIDTHS) -> Iter
             with path.open("rb") as file:
                 lines += file.readlines()
         lines.sort(key=_key_for(lines))
-        yield from lines
+        yield lines
         return
     for part in _split(paths, widths[0]):
-        yield from sorted_lines((part,), widths[1:])
+        yield from sorted_lists((part,), widths[1:])
         part.unlink()
+
+
+def sorted_lines(paths: Sequence[Path]) -> Iterator[bytes]:
+    """Yield the lines of the files *paths* one by one; see `sorted_lists`."""
+    return chain.from_iterable(sorted_lists(paths))
 
 
 def time_key(line: bytes) -> bytes:
@@ -83,7 +87,7 @@ def time_key(line: bytes) -> bytes:
 
 def _key_for(lines: list[bytes]) -> Callable[[bytes], bytes]:
     """Return the quickest function that sorts *lines* by time."""
-    if all(line[TS_START + 26] == _Z for line in lines):
+    if {line[TS_START + 26] for line in lines} == {_Z}:
         return itemgetter(_MICROSECONDS)
     return time_key
 
@@ -98,7 +102,7 @@ def _split(paths: Sequence[Path], width: int) -> Iterator[Path]:
         with path.open("rb") as file:
             while lines := file.readlines(_PIECE_BYTES):
                 for line in lines:
-                    parts.lines_of(line[prefix].decode()).append(line)
-                parts.flush()
+                    parts.add(line[prefix].decode(), line)
+    parts.flush()
     yield from (parts.path_of(name) for name in sorted(parts.counts))
     directory.rmdir()

@@ -113,6 +113,7 @@ class Line(msgspec.Struct, gc=False):
             event.meta = self.meta
         else:
             event._meta_json = EMPTY_META  # noqa: SLF001
+            event.run_id = None
         event.id = self.id
         event.make_current = self.current is not False
         event.store_permanently = True

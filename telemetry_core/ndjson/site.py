@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ class Site:
         self._place = str(layout.site_dir)
         self._is_disowned = False
         self.zone = local_zone(settings.timezone)
-        self._day_of_last = ("", "", "")
+        self._day_of_last: tuple[str, str, str, float] = ("", "", "", 0)
         make_directory(layout.private)
         with contextlib.ExitStack() as opened:
             self._lock = Lock(layout.lock, self._place)
@@ -211,15 +212,17 @@ class Site:
 
     def day_of(self, ts: str, now_ns: int) -> str:
         """Return the day to keep an event of *ts* in: not after today, not before the newest."""
-        begin, end, day = self._day_of_last
-        if not begin <= ts < end:
+        begin, end, day, until_ns = self._day_of_last
+        if not (begin <= ts < end and now_ns < until_ns):
             ns = min(instant_ns(ts), now_ns)
             day = observing_day(ns, self.zone)
             end_ns = next_noon_ns(day, self.zone)
-            if end_ns <= now_ns:
-                # Whole seconds, so that texts of any number of digits compare as the times do.
-                begin_ns = next_noon_ns(day_before(day), self.zone)
-                self._day_of_last = (format_ts(begin_ns)[:19], format_ts(end_ns)[:19], day)
+            # Whole seconds, so that texts of any number of digits compare as the times do.
+            begin = format_ts(next_noon_ns(day_before(day), self.zone))[:19]
+            # To today belongs whatever is later, too, but only as long as it lasts.
+            is_over = end_ns <= now_ns
+            end, until_ns = (format_ts(end_ns)[:19], math.inf) if is_over else ("~", end_ns)
+            self._day_of_last = (begin, end, day, until_ns)
         return max(day, self._newest_day)
 
     def enter_day(self, recorded_ns: int) -> None:

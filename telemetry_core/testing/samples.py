@@ -28,6 +28,7 @@ def make_draft(
     id: str | None = None,  # noqa: A002
     make_current: bool = True,
     store_permanently: bool = True,
+    assumes_no_run: bool = False,
 ) -> CheckedDraft:
     """Return a draft as the recorder hands it to a storage: for the run *run_id*, or the site."""
     kept_meta = {**(meta or {}), **({} if run_id is None else {"run_id": run_id})}
@@ -40,6 +41,7 @@ def make_draft(
         id,
         make_current,
         store_permanently,
+        assumes_no_run,
     )
 
 

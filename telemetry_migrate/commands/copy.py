@@ -40,9 +40,10 @@ def copy(
     """
     Copy everything of FROM to the storage TO.
 
-    A storage (a directory, or a URL) is copied as it is, with its numbers, runs and current
-    values; called again it goes on where it ended. Any other source is NAME:PLACE?OPTION=VALUE,
-    as csv:weather.csv?time=date, and its events get new numbers.
+    A storage (a directory, or a URL, also that of a running service) is copied as it is, with its
+    numbers, runs and current values; called again it goes on where it ended. Any other source is
+    NAME:PLACE?OPTION=VALUE, as csv:weather.csv?time=date, and its events get new numbers. So do
+    those of a storage when TO only gives its own.
 
     Exit codes: 0 all is there, 2 a wrong name or option, 3 no source, 5 a storage is in use, 6
     something was rejected, 7 TO holds something else.
@@ -75,6 +76,11 @@ def copy(
         f" + {report.already_there} already there + {report.rejected} rejected,"
         f" {report.runs} runs, last seq {report.last_seq}"
     )
+    if report.is_recorded_anew:
+        say(
+            "recorded anew, in the site stream of TO and under its own numbers: meta tells where"
+            " each event came from; runs and current values were not copied"
+        )
     if report.rejected:
         where = f": see {rejects}" if rejects else "; --rejects FILE keeps them"
         raise CommandError(f"{report.rejected} records were rejected{where}", REJECTED)

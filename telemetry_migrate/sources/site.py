@@ -7,6 +7,7 @@ from typing import Final
 
 from telemetry_core.events import Draft, Event
 from telemetry_core.hookspecs import hookimpl
+from telemetry_core.storage import Storage
 from telemetry_migrate.places import open_source
 from telemetry_migrate.rejects import Reject
 from telemetry_migrate.sources import Options, SourceType
@@ -24,18 +25,25 @@ def telemetry_register_source() -> SourceType:
 
 def read(place: str, options: Options) -> Iterator[Draft | Reject]:
     """
-    Yield the history of the storage at the path or URL *place*, runs and site stream as one.
-
-    Where an event came from stands in its meta: `migrated_from` is the place, `original_id` its
-    seq there and `original_run` its run.
+    Yield the history of the storage at the path or URL *place*; see `drafts_of`.
 
     Raises:
         PluginError: No storage can be opened there.
         StorageError: It cannot be read.
     """
     with open_source(place, options) as storage:
-        for event in storage.read():
-            yield _draft(event, place)
+        yield from drafts_of(storage, place)
+
+
+def drafts_of(storage: Storage, place: str) -> Iterator[Draft]:
+    """
+    Yield the history of *storage*, runs and site stream as one, each event to be recorded anew.
+
+    Where it came from stands in its meta: `migrated_from` is the *place*, `original_id` its seq
+    there and `original_run` its run. An event without an id gets one from these.
+    """
+    for event in storage.read():
+        yield _draft(event, place)
 
 
 def _draft(event: Event, place: str) -> Draft:

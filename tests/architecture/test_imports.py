@@ -15,10 +15,12 @@ def loaded_by(module):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["telemetry_core", "telemetry_migrate", "telemetry_host"])
+@pytest.mark.parametrize(
+    "module", ["telemetry_core", "telemetry_migrate", "telemetry_host", "telemetry_postgres"]
+)
 def test_the_library_loads_no_web_and_no_command_line(module):
     """Whoever embeds the recorder pays for neither the service nor the command."""
-    heavy = {"httpx", "hypercorn", "starlette", "click", "rich", "pytest", "hypothesis"}
+    heavy = {"httpx", "hypercorn", "starlette", "click", "rich", "pytest", "hypothesis", "psycopg"}
     assert loaded_by(module) & heavy == set()
 
 

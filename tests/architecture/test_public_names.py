@@ -11,6 +11,7 @@ PUBLIC = [
     "telemetry_http",
     "telemetry_migrate",
     "telemetry_host",
+    "telemetry_postgres",
 ]
 
 

@@ -168,7 +168,7 @@ def test_what_was_recorded_is_there_after_a_restart(commands, telemetry):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--storage", "nope://x"), 2, "no storage named 'nope'; installed: 'memory', 'ndjson'"),
+        (("--storage", "nope://x"), 2, "no storage named 'nope'; installed: 'http', 'https'"),
         (("--host", "192.0.2.1"), 2, "'192.0.2.1' is not a loopback address"),
         (("--host", "0.0.0.0"), 2, "'0.0.0.0' is not a loopback address"),
         (("--timezone", "Nowhere"), 2, "no time zone named 'Nowhere'"),

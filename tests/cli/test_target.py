@@ -87,7 +87,7 @@ def test_reading_makes_no_directory(telemetry, tmp_path, words):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nope://x", "no storage named 'nope'; installed: 'memory', 'ndjson'"),
+        ("nope://x", "no storage named 'nope'; installed: 'http', 'https'"),
         ("memory:?frob=1", "memory: no field named 'frob'; there are url"),
         (
             "ndjson:site?durability=sometimes",

@@ -275,4 +275,5 @@ def test_an_unknown_scheme_names_the_installed_ones(install):
     with pytest.raises(telemetry_core.UnknownStorageError) as caught:
         telemetry_core.open("nope://x")
 
-    assert "no storage named 'nope'; installed: 'good', 'memory', 'ndjson'" == str(caught.value)
+    installed = "'good', 'http', 'https', 'memory', 'ndjson', 'postgresql'"
+    assert f"no storage named 'nope'; installed: {installed}" == str(caught.value)

@@ -68,6 +68,15 @@ def record():
 
 
 @pytest.fixture
+def real_table():
+    """The CSV file of a real weather station, where this machine has one."""
+    place = Path(os.environ.get("TELEMETRY_TEST_TABLE", "/nowhere"))
+    if not place.is_file():
+        pytest.skip("TELEMETRY_TEST_TABLE names no CSV file to try")
+    return place
+
+
+@pytest.fixture
 def real_archive():
     """A json_store directory of a real site, where this machine has one."""
     place = Path(os.environ.get("TELEMETRY_TEST_ARCHIVE", "/nowhere"))

@@ -1,21 +1,24 @@
 """A site is copied whole: events under their numbers, runs, current values; and goes on later."""
 
+import itertools
+import threading
+
 import pytest
 from attrs import evolve
 
 import telemetry_core
 from telemetry_core import (
     EVERYTHING,
+    Draft,
     Recorder,
     Storage,
     StorageType,
-    UnsupportedError,
     hookimpl,
 )
 from telemetry_core.memory import MemorySettings, MemoryStorage
 from telemetry_core.testing.samples import append, current_data, make_draft, make_run, stored
 from telemetry_migrate import copy
-from telemetry_migrate.errors import DivergedError
+from telemetry_migrate.errors import DivergedError, SourceSettingsError
 
 
 @pytest.fixture
@@ -53,7 +56,8 @@ def ndjson_target(tmp_path):
 def assert_same(one, other):
     """Check that two storages hold the same site."""
     assert stored(other) == stored(one)
-    assert [evolve(run, directory=None) for run in other.runs()] == list(one.runs())
+    runs, others = ([evolve(run, directory=None) for run in each.runs()] for each in (one, other))
+    assert others == runs
     assert current_data(other) == current_data(one)
     assert (other.active_run() is None) == (one.active_run() is None)
     for run in one.runs():
@@ -185,16 +189,40 @@ def test_a_target_ahead_of_the_source_is_no_copy(recorder, target):
         copy(recorder.storage, target)
 
 
-def test_a_target_that_gives_its_own_numbers_is_refused(recorder):
-    """The error comes before anything is written."""
+class _Numbering(MemoryStorage):
+    """A target that gives its own numbers only."""
 
-    class Numbering(MemoryStorage):
-        replicate = telemetry_core.Storage.replicate
+    replicate = Storage.replicate
 
-    target = Numbering()
-    with pytest.raises(UnsupportedError, match="cannot take events with given seqs"):
-        copy(recorder.storage, target)
-    assert list(target.runs()) == []
+
+def test_a_target_that_gives_its_own_numbers_gets_the_events_anew(recorder):
+    """Time, type, data, meta and id are kept, its own run is left alone, a rerun adds nothing."""
+    target = _Numbering()
+    with Recorder(target) as mine:
+        mine.record("weather", "mine")
+        mine.start_run("mine")
+        report = copy(recorder.storage, target)
+        assert (report.read, report.written, report.is_recorded_anew) == (5, 5, True)
+        recorder.record("weather", "new")
+        assert copy(recorder.storage, target).written == 1
+        assert mine.current()["weather"].data == "mine"
+        found = list(mine.history(stream="site"))[1:]
+    original = list(recorder.history())
+    assert [(one.ts, one.type, one.data) for one in found] == [
+        (one.ts, one.type, one.data) for one in original
+    ]
+    assert [one.meta["original_id"] for one in found] == [one.seq for one in original]
+    assert found[1].meta["from"] == "test"
+    assert found[1].id == "one"
+    assert found[2].meta["original_run"] == "001"
+
+
+def test_what_gets_new_numbers_cannot_be_verified(recorder):
+    """It is said before anything is written."""
+    target = _Numbering()
+    with pytest.raises(SourceSettingsError, match="--verify"):
+        copy(recorder.storage, target, verify=True)
+    assert stored(target) == []
 
 
 def test_verify_finds_a_difference(recorder):
@@ -206,6 +234,85 @@ def test_verify_finds_a_difference(recorder):
 
     with pytest.raises(DivergedError, match="event 2 differs"):
         copy(recorder.storage, Forgets(), verify=True)
+
+
+class _Forgetting(MemoryStorage):
+    """A source that makes room: it gives no event up to a seq."""
+
+    through = 0
+
+    def removed_through(self):
+        """Say so."""
+        return self.through
+
+    def read(self, selection=EVERYTHING):
+        """Leave them out."""
+        after = max(selection.after, self.through)
+        return super().read(evolve(selection, after=after))
+
+
+def test_a_copy_keeps_what_the_source_removed(recorder, target):
+    """It goes on behind its last event, and what both still have is compared."""
+    source = _Forgetting()
+    copy(recorder.storage, source)
+    copy(source, target)
+    before = stored(target)
+    source.through = 3
+    (event,) = append(source, make_draft())
+    assert copy(source, target, verify=True).written == 1
+    assert stored(target) == [*before, event]
+
+
+def test_a_copy_behind_what_the_source_removed_is_refused(recorder, target):
+    """Nobody can say whether it is one, and what was removed meanwhile would be missing."""
+    source = _Forgetting()
+    copy(recorder.storage, source)
+    copy(source, target)
+    source.through = append(source, make_draft())[0].seq
+    append(source, make_draft())
+    with pytest.raises(DivergedError, match="event 5, its last one, was removed"):
+        copy(source, target)
+
+
+@pytest.mark.parametrize("missing", [1, 3, 5])
+def test_verify_finds_what_only_the_copy_has(recorder, target, missing):
+    """Whether at the beginning, in the middle or at the end."""
+
+    class Misses(MemoryStorage):
+        def read(self, selection=EVERYTHING):
+            limited = selection.limit is not None
+            return (one for one in super().read(selection) if limited or one.seq != missing)
+
+    source = Misses()
+    copy(recorder.storage, source)
+    copy(recorder.storage, target)
+    with pytest.raises(DivergedError, match=f"event {missing} differs"):
+        copy(source, target, verify=True)
+
+
+def test_a_site_that_is_being_written_is_copied(tmp_path, target):
+    """Each copy is one as of a moment, and the last one is all, verified beside the writer."""
+    stop = threading.Event()
+    with telemetry_core.open(tmp_path / "site") as recorder:
+
+        def write():
+            for number in itertools.count():
+                with recorder.run(f"{number:03d}"):
+                    recorder.record_many([Draft("weather", each) for each in range(50)])
+                    recorder.record("power", number, stream="site")
+                if stop.is_set():
+                    return
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(5):
+                copy(tmp_path / "site", target, verify=True)
+        finally:
+            stop.set()
+            writer.join()
+        copy(tmp_path / "site", target, verify=True)
+        assert_same(recorder.storage, target)
 
 
 def test_a_run_whose_facts_are_lost_is_copied_as_lost(recorder, target):

@@ -41,6 +41,7 @@ DAMAGED = {
     "a lone surrogate": (with_data('"\\ud800"'), "surrogate"),
     "a NUL": (with_data('{"a": "b\\u0000"}'), "NUL"),
     "nested too deep": (with_data("[" * 101 + "]" * 101), "deep"),
+    "objects nested too deep": (with_data('{"a": ' * 101 + "1" + "}" * 101), "deep"),
     "nested without end": (with_data("[" * 100_000 + "]" * 100_000), "deep"),
     "too large": (with_data(f'"{"x" * 300_000}"'), "bytes"),
     "far too large": (with_data(f'"{"x" * 3_000_000}"'), "longer"),
@@ -83,6 +84,31 @@ def test_damage_is_found_where_all_else_is_usual(archive, record):
     ]
 
 
+@pytest.mark.parametrize(
+    ("data", "more"),
+    [
+        ({"deep": {"er": {"a:b": 1}}}, {}),
+        ([1, {"a": [2]}], {}),
+        ("a: text", {}),
+        ('é \\ " \n', {}),
+        (0.1234567890123456789, {}),
+        ({}, {"site": "HI"}),
+        ({"a": {"b": {}}}, {"site": {"lat": 19.5, "lon": -155.6}}),
+    ],
+)
+def test_what_is_unusual_is_kept_among_what_is_usual(archive, record, data, more):
+    """Records that are converted many at a time become what each would become alone."""
+    records = [record(number, f"2026-03-18T00:00:00.{number:06d}") for number in range(300)]
+    records[150] = {**record(150, "2026-03-18T00:00:00.000150", data), **more}
+    archive.add("weather", *records)
+    report = archive.migrate(verify=True)
+    assert report.is_verified
+    events = archive.events()
+    assert [event["data"] for event in events] == [each["data"] for each in records]
+    assert events[150]["meta"].get("original_fields", {}) == more
+    assert sum("original_fields" in event["meta"] for event in events) == bool(more)
+
+
 def test_a_reject_keeps_the_raw_text(archive):
     """What is text stays text, other bytes are base64."""
     archive.write("weather", b"h\xc3\xa9llo\n\xff\xfe\n")
@@ -109,6 +135,29 @@ def test_a_file_that_cannot_be_read_stops_no_other(archive, record):
     assert (report.written, report.rejected) == (1, 1)
     assert archive.rejects()[0]["line"] is None
     assert report.is_verified
+
+
+@pytest.mark.parametrize("name", ["pipe", "current_pipe"])
+def test_a_pipe_is_not_waited_for(archive, record, name):
+    """Whatever is no file is a reject."""
+    os.mkfifo(archive.source / f"{name}.json")
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    report = archive.migrate(verify=True)
+    assert (report.written, report.rejected) == (1, 1)
+    assert "no regular file" in archive.rejects()[0]["reason"]
+
+
+def test_a_name_that_is_no_text_stops_no_other(archive, record):
+    """Its records are taken, and its rejects can be read; only the name is shown in another way."""
+    name = os.fsencode(archive.source) + b"/we\xffather.json"
+    with open(name, "wb") as file:  # noqa: PTH123  # a path made of bytes
+        file.write(b"hello\n" + GOOD + b"\n" + with_data("1", type=None) + b"\n")
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    report = archive.migrate(verify=True)
+    assert (report.written, report.rejected) == (2, 2)
+    assert [each["file"] for each in archive.rejects()] == ["we\\xffather.json"] * 2
+    assert json.dumps(report.as_dict()).isascii()
+    assert "we\\xffather.json" in {each.file for each in report.files}
 
 
 def test_a_link_to_nowhere_stops_no_other(archive, record):

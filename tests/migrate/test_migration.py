@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 
 import pytest
 
@@ -135,18 +134,6 @@ def test_the_recorder_reads_what_was_migrated(archive, record):
     with telemetry_core.open(archive.dest) as recorder:
         assert [event.data for event in recorder.history()] == [{"number": 1}, {"number": 2}]
         assert recorder.record("weather", 3).seq > 2
-
-
-def test_jq_reads_the_output(archive, record):
-    """The commands of the old guide work on the new files."""
-    jq = shutil.which("jq")
-    if jq is None:
-        pytest.skip("jq is not installed")
-    archive.add("weather", record(1, "2026-03-18T00:00:00"), record(2, "2026-03-18T01:00:00"))
-    archive.migrate()
-    wanted = 'map(select(.type == "weather")) | last | .data.number'
-    command = [jq, "-s", wanted, *sorted(archive.dest.glob("site_*.ndjson"))]
-    assert subprocess.run(command, capture_output=True, check=True).stdout == b"2\n"
 
 
 def test_snapshots_are_left_out(archive, record):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 import telemetry_core
 from telemetry_core import Draft, Plugins, Recorder, hookimpl
 from telemetry_core.cli.group import make_cli
+from telemetry_core.clock import parse_ts
 from telemetry_core.memory import MemoryStorage
 from telemetry_core.testing.samples import append, make_draft
 from telemetry_migrate import Reject, SourceType, copy
@@ -192,6 +193,45 @@ def test_csv_columns_are_mapped(table, storage):
     ]
 
 
+STATION = """\
+timestamp,date,temperature (*C),humidity (%),pressure (hPa),wind_direction
+1616893111,2021-03-28T01:58:31+01:00,14.38,31,1001.28,3.0
+1616893711,2021-03-28T03:08:31+02:00,12.88,41,998.05,6.0
+"""
+STATION_COLUMNS = "temp_c=temperature (*C),humidity_pct=humidity (%),wind_dir=wind_direction"
+
+
+@pytest.mark.parametrize("time", ["date", "timestamp"])
+def test_the_table_of_a_weather_station_is_mapped(tmp_path, storage, time):
+    """Names with blanks, brackets and signs, and local times over the change to summer time."""
+    (tmp_path / "station.csv").write_text(STATION)
+    copy(f"csv:{tmp_path}/station.csv?time={time}&type=weather&columns={STATION_COLUMNS}", storage)
+    assert [(event.ts, event.type, event.data) for event in storage.read()] == [
+        (
+            "2021-03-28T00:58:31.000Z",
+            "weather",
+            {"temp_c": 14.38, "humidity_pct": 31, "wind_dir": 3.0},
+        ),
+        (
+            "2021-03-28T01:08:31.000Z",
+            "weather",
+            {"temp_c": 12.88, "humidity_pct": 41, "wind_dir": 6.0},
+        ),
+    ]
+
+
+def test_a_real_table_is_recorded_whole(storage, real_table):
+    """Every row of a real weather station is there, and once."""
+    source = f"csv:{real_table}?time=date&type=weather&columns={STATION_COLUMNS}"
+    report = copy(source, storage)
+    assert (report.rejected, report.written) == (0, report.read)
+    rows = [line.split(",") for line in real_table.read_text().splitlines()[1:]]
+    events = list(storage.read())
+    assert [event.ts for event in events] == [parse_ts(row[1])[0] for row in rows]
+    assert all(type(event.data["temp_c"]) in (int, float) for event in events)
+    assert copy(source, storage).already_there == report.read
+
+
 @pytest.mark.parametrize(
     ("text", "options", "ts"),
     [
@@ -232,6 +272,16 @@ def test_a_csv_row_that_is_no_event_is_rejected(tmp_path, storage, *, row, reaso
     assert reason in line["reason"]
 
 
+def test_a_csv_cell_without_end_costs_its_own_row(tmp_path, storage):
+    """The csv module gives up such a row, and only that."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"time,value\n1616025940,1\n1616025950,{'x' * 200_000}\n1616025960,2\n")
+    rejects = tmp_path / "rejects.ndjson"
+    report = copy(f"csv:{path}?time=time", storage, rejects=rejects)
+    assert (report.written, report.rejected) == (2, 1)
+    assert json.loads(rejects.read_text())["line"] == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -269,6 +319,17 @@ def test_copy_is_a_command(table, tmp_path):
         assert len(list(recorder.history())) == 2
 
 
+def test_copy_says_that_events_were_recorded_anew(table, tmp_path):
+    """A storage that keeps its numbers is not said to be so, and `--verify` is not passed over."""
+    done = run(f"csv:{table}?time=when", tmp_path / "site")
+    assert "recorded anew, in the site stream" in done.stderr
+    assert "anew" not in run(tmp_path / "site", "memory:").stderr
+    done = run(f"csv:{table}?time=when", tmp_path / "other", "--verify")
+    assert done.exit_code == 2
+    assert "--verify" in done.stderr
+    assert not (tmp_path / "other").exists()
+
+
 def test_copy_lists_the_sources():
     """Each with what it is."""
     assert [line.split("\t")[0] for line in run("--sources").stdout.splitlines()] == [
@@ -284,7 +345,7 @@ def test_copy_lists_the_sources():
         ([], 2, "FROM TO"),
         (["csv:/nowhere?time=a", "memory:"], 3, "nothing to migrate"),
         (["nobody:x", "memory:"], 2, "no storage named 'nobody'"),
-        (["http://127.0.0.1:1", "memory:"], 2, "no history yet"),
+        (["http://127.0.0.1:1", "memory:"], 4, "cannot be used"),
     ],
 )
 def test_what_cannot_be_copied_has_an_exit_code(words, code, message):

@@ -64,10 +64,11 @@ class BlockTests(PromiseTests):
     def test_a_block_is_kept_as_its_drafts_would_be(self, open_storage: OpenStorage) -> None:
         """A block gets ascending seqs, and is returned, read and current as its drafts would be."""
         with open_storage() as storage:
-            storage.start_run(make_run())
             before = append_numbers(storage, 1)
             values = [{"a": 1.5}, [None], "é", 7, {"b": {"c": []}}]
             for run_id in (None, "001"):
+                if run_id is not None:
+                    storage.start_run(make_run(run_id))
                 block = _make_block(*values, run_id=run_id)
                 expected = [(one.type, one.ts, one.data, one.meta) for one in block.drafts()]
                 events = list(storage.append_block(block, system_clock()))

@@ -90,6 +90,44 @@ class RecorderTests(PromiseTests):
             assert [event.data for event in recorder.history(stream="site")] == [1, 3, 4]
             assert recorder.find_run(run.run_id).events == 1
 
+    @promise("recorder.shared", needs="shared_writers")
+    def test_a_run_of_another_recorder_is_followed(self, open_storage: OpenStorage) -> None:
+        """What is recorded goes to the run that another recorder started, until it is stopped."""
+        with Recorder(open_storage()) as one, Recorder(open_storage(), site_types="dome") as other:
+            other.record("weather", 0)
+            for run_id in ("a", "b"):
+                if one.active_run() is not None:
+                    one.stop_run()
+                one.start_run(run_id)
+                other.record("weather", run_id, meta={"source": "rs232"})
+                other.record("weather", run_id)
+                other.record("dome", run_id)
+                other.record("weather", f"site {run_id}", stream="site")
+            one.stop_run()
+            last = other.record("weather", 1, meta={"source": "rs232"})
+            assert [event.data for event in one.history(run="a")] == ["a", "a"]
+            assert [event.data for event in one.history(run="b")] == ["b", "b"]
+            of_site = [event.data for event in one.history(stream="site")]
+            assert of_site == [0, "a", "site a", "b", "site b", 1]
+            assert last.meta == {"source": "rs232"}
+            first, second, *_ = one.history(run="a")
+            assert (first.meta, second.meta) == (
+                {"source": "rs232", "run_id": "a"},
+                {"run_id": "a"},
+            )
+
+    @promise("recorder.shared_block", needs="shared_writers")
+    def test_a_block_follows_a_run_of_another_recorder(self, open_storage: OpenStorage) -> None:
+        """So does a block of events: it goes to the run that another recorder started."""
+        texts = [b'{"type": "power", "data": %d}' % n for n in range(20)]
+        with Recorder(open_storage()) as one, Recorder(open_storage()) as other:
+            one.start_run("a")
+            other.record_json(texts)
+            one.stop_run()
+            other.record_json(texts)
+            for stream in ({"run": "a"}, {"stream": "site"}):
+                assert [event.data for event in one.history(**stream)] == [*range(20)]
+
     @promise("recorder.follow")
     def test_following_leaves_no_gap(self, open_storage: OpenStorage) -> None:
         """A follower gets what was there and what comes, each once and in order."""

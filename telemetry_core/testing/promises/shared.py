@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from telemetry_core.errors import RunActiveError
 from telemetry_core.storage import Storage
 from telemetry_core.testing.calls import Call
@@ -17,6 +19,7 @@ from telemetry_core.testing.samples import (
     make_draft,
     make_run,
     seqs_of,
+    stop,
     stored,
 )
 
@@ -87,6 +90,20 @@ class SharedTests(PromiseTests):
         finally:
             for storage in storages:
                 storage.close()
+
+    @promise("shared.assumed", needs="shared_writers")
+    def test_a_draft_that_assumes_no_run_is_refused(self, open_storage: OpenStorage) -> None:
+        """A draft that assumes that no run is active raises `RunActiveError` while one is."""
+        with open_storage() as one, open_storage() as other:
+            append(other, make_draft(data=0, assumes_no_run=True))
+            run = one.start_run(make_run())
+            with pytest.raises(RunActiveError) as refused:
+                append(other, make_draft(data=1), make_draft(data=2, assumes_no_run=True))
+            assert refused.value.run.run_id == run.run_id
+            append(other, make_draft(data=3))
+            stop(one, run)
+            append(other, make_draft(data=4, assumes_no_run=True))
+            assert data_of(one, stream="site") == data_of(one) == [0, 3, 4]
 
     @promise("shared.wait", needs="shared_writers")
     def test_a_waiter_sees_another_writer(self, open_storage: OpenStorage) -> None:

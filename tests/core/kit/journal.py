@@ -9,6 +9,7 @@ import time
 
 from attrs import evolve
 
+from telemetry_core.errors import RunActiveError
 from telemetry_core.memory import MemoryStorage
 from telemetry_core.storage import EVERYTHING, Capabilities, Storage
 
@@ -40,6 +41,9 @@ class JournalStorage(Storage):
     def append(self, drafts, recorded_ns):
         """Append, and write the call down."""
         with self._alone() as memory:
+            active = memory.active_run()
+            if active is not None and any(draft.assumes_no_run for draft in drafts):
+                raise RunActiveError(active)
             # Copies, because what a storage is given it may turn into events.
             answer = memory.append([evolve(draft) for draft in drafts], recorded_ns)
             self._keep("append", list(drafts), recorded_ns)

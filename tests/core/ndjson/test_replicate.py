@@ -1,14 +1,17 @@
 """Replicating: events come with the seqs that another site gave them."""
 
+import time
+
 import pytest
 from attrs import evolve
 
+from telemetry_core.clock import NS, format_ts
 from telemetry_core.errors import IdConflictError, NoActiveRunError
 from telemetry_core.memory import MemoryStorage
 from telemetry_core.testing import make_draft
 from telemetry_core.testing.samples import append as append_now
 from telemetry_core.testing.samples import current_data, data_of, make_run, seqs_of, stop, stored
-from tests.core.ndjson.sites import DAY, number, open_site, seqs_in, snapshot, ts_at
+from tests.core.ndjson.sites import DAY, at, number, open_site, seqs_in, snapshot, ts_at
 
 
 @pytest.fixture
@@ -135,3 +138,25 @@ def test_an_event_of_the_past_goes_into_the_newest_file(site, storage, events):
     storage.replicate(later)
     assert [path.name for path in site.glob("site_*")] == ["site_20260320.ndjson"]
     assert stored(storage)[1:] == later
+
+
+def test_what_is_later_than_now_is_kept_in_the_file_of_today(site, storage):
+    """A wrong clock elsewhere makes no file of a day to come, and none for what comes after it."""
+    now = time.time_ns()
+    other = MemoryStorage()
+    for number_, days in enumerate([-3, 0, 400, 0, 1]):
+        append_now(other, make_draft("t", number_, ts=format_ts(now + days * 86_400 * NS)))
+    storage.replicate(stored(other))
+    assert stored(storage) == stored(other)
+    assert [seqs_in(path) for path in sorted(site.glob("site_*"))] == [[1], [2, 3, 4, 5]]
+
+
+def test_today_is_another_day_tomorrow(storage):
+    """What is later than now belongs to today for as long as that lasts, and no longer."""
+    day_of = storage._writer.day_of  # noqa: SLF001  # nobody else tells it what time it is
+    tomorrow = 86_400
+    assert day_of(ts_at(5 * tomorrow), at(0)) == "20260318"
+    assert day_of(ts_at(-tomorrow), at(0)) == "20260317"
+    assert day_of(ts_at(0), at(1)) == "20260318"
+    assert day_of(ts_at(tomorrow), at(tomorrow)) == "20260319"
+    assert day_of(ts_at(0), at(tomorrow)) == "20260318"

@@ -22,8 +22,8 @@ class BelongsToOneThread(JournalStorage):
 
 
 @breaks("recorder.race")
-class LetsEachThreadStartARun(JournalStorage):
-    """Refuses a second run to the thread that started the first."""
+class LetsEachRunStart(JournalStorage):
+    """Refuses a second start of the same run only."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -33,8 +33,8 @@ class LetsEachThreadStartARun(JournalStorage):
         try:
             return super().start_run(run)
         except RunActiveError:
-            if self.owner == threading.get_ident():
+            if self.owner == run.run_id:
                 raise
             return run
         finally:
-            self.owner = threading.get_ident()
+            self.owner = run.run_id
