@@ -44,8 +44,8 @@ class _JSONBacked:
     """
     Keeps `data` and `meta` as JSON text.
 
-    The slots of all that derive from it stand here, so that one turns into another in half the time:
-    Python need not compare them first.
+    The slots of all that derive from it stand here, so that one turns into another in half the
+    time: Python need not compare them first.
     """
 
     __slots__ = (
