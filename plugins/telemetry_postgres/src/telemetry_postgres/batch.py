@@ -29,7 +29,9 @@ FIELDS: Final = {
 COPIED: Final = "site_id, seq, ts_ns, day, make_current, type, ts, run_id, id, data, meta"
 """What the history has of an event, in the order of its lines in `Batch.copied`."""
 
+_NULL: Final = rb"\N"
 _SPECIAL: Final = re.compile(rb"[\\\t\n\r]")
+_special_in: Final = _SPECIAL.search
 _ESCAPES: Final = {b"\\": rb"\\", b"\t": rb"\t", b"\n": rb"\n", b"\r": rb"\r"}
 
 
@@ -105,40 +107,39 @@ class Batch:
 
     def copied(self, site_id: int, base: int, day: object) -> Iterator[bytes]:
         """Yield the lines that COPY takes, those of the events that are stored."""
-        head, tail = b"%d\t" % site_id, f"\t{day}\t".encode()
+        head, days = b"%d\t" % site_id, f"{day}".encode()
         for place, one in self.numbered:
             if one.store_permanently:
-                ts_ns = _ns_of(one.ts)
-                yield b"".join(
-                    (
-                        head,
-                        b"%d\t" % (base + place),
-                        rb"\N" if ts_ns is None else b"%d" % ts_ns,
-                        tail,
-                        b"t\t" if one.make_current else b"f\t",
-                        _text(one.type),
-                        b"\t",
-                        _text(one.ts),
-                        b"\t",
-                        _text(one.run_id),
-                        b"\t",
-                        rb"\N" if one.id is None else _escaped(one.id.encode()),
-                        b"\t",
-                        _escaped(one.data_json),
-                        b"\t",
-                        _escaped(one.meta_json),
-                        b"\n",
-                    )
+                ts_ns, ts = _times(one.ts)
+                yield b"%b%d\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\n" % (
+                    head,
+                    base + place,
+                    ts_ns,
+                    days,
+                    b"t" if one.make_current else b"f",
+                    _text(one.type),
+                    ts,
+                    _NULL if one.run_id is None else _text(one.run_id),
+                    _NULL if one.id is None else _escaped(one.id.encode()),
+                    _escaped(one.data_json),
+                    _escaped(one.meta_json),
                 )
 
 
 @lru_cache(4096)
-def _text(text: str | None) -> bytes:
-    return rb"\N" if text is None else _escaped(text.encode())
+def _times(ts: str) -> tuple[bytes, bytes]:
+    """Return *ts* as nanoseconds and as it is."""
+    ns = _ns_of(ts)
+    return _NULL if ns is None else b"%d" % ns, _text(ts)
+
+
+@lru_cache(4096)
+def _text(text: str) -> bytes:
+    return _escaped(text.encode())
 
 
 def _escaped(text: bytes) -> bytes:
-    if _SPECIAL.search(text) is None:
+    if _special_in(text) is None:
         return text
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
 
