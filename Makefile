@@ -31,7 +31,7 @@ test: setup  ## run every test, or those that ARGS= names
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(ARGS)
 
 test-faults: setup  ## try every fault there is on the files of a site: half an hour
-	@FAULTS=long $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/faults $(ARGS)
+	@FAULTS=long $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/faults tests/migrate/test_kill.py $(ARGS)
 
 test-api: setup  ## ask the service for an hour whatever its description allows
 	@TELEMETRY_API_EXAMPLES=20000 $(BIN)/python -m pytest tests/http/service/test_api.py $(ARGS)

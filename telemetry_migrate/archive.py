@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from attrs import frozen
 
@@ -25,6 +26,21 @@ class Collection:
     name: str
     path: Path
     size: int
+
+    def open(self) -> BinaryIO:
+        """
+        Open its file to be read.
+
+        Raises:
+            OSError: It cannot be, or is something that one would wait for, such as a pipe.
+        """
+        return _open_file(self.path)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file")
+    return path.open("rb")
 
 
 def find_collections(source: Path) -> list[Collection]:
@@ -81,7 +97,7 @@ def _is_snapshot(path: Path, names: set[str]) -> bool:
 def _records(path: Path) -> Iterator[Any]:
     """Yield the values in the file *path*, one that cannot be read as `None`."""
     framing = Framing()
-    with path.open("rb") as file:
+    with _open_file(path) as file:
         for lines in line_blocks(file):
             for line in lines:
                 yield from map(_value, framing.take(line))

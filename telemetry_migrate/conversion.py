@@ -64,24 +64,29 @@ def convert_part(part: Part) -> Converted:
 
 
 def parts_of(collection: Collection, directory: Path, day: str, timezone: str | None) -> list[Part]:
-    """
-    Divide *collection* where a record surely begins: at a line that begins with `{"`.
+    """Return the parts of *collection*, to be spilled below *directory*."""
+    return [
+        Part(collection, start, size, directory / f"{number}", day, timezone)
+        for number, (start, size) in enumerate(divided(collection))
+    ]
 
-    Only a file that begins with an object is divided; one that is a list is not, nor one that
-    cannot be read.
+
+def divided(collection: Collection) -> list[tuple[int, int]]:
+    """
+    Divide *collection* where a record surely begins, at a line that begins with `{"`.
+
+    Return where each part begins, and its size. Only a file that begins with an object is divided;
+    one that is a list is not, nor one that cannot be read.
     """
     starts = [0]
-    with contextlib.suppress(OSError), collection.path.open("rb") as file:
+    with contextlib.suppress(OSError), collection.open() as file:
         if file.read(4).removeprefix(BOM).startswith(b"{"):
             while (begun := _record_from(file, starts[-1] + _PART_BYTES)) is not None:
                 if begun >= collection.size:
                     break
                 starts.append(begun)
     ends = [*starts[1:], collection.size]
-    return [
-        Part(collection, start, end - start, directory / f"{number}", day, timezone)
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
+    return [(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def _record_from(file: BinaryIO, offset: int) -> int | None:
@@ -116,7 +121,7 @@ class Conversion:
         nulled = self._reader.nulled
         framing = Framing()
         try:
-            with collection.path.open("rb") as file:
+            with collection.open() as file:
                 file.seek(start)
                 for lines in line_blocks(file, size):
                     self._convert_lines(lines, framing, collection, done)

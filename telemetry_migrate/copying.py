@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from itertools import islice, zip_longest
+from itertools import islice
 
 from attrs import evolve, frozen
 
@@ -192,17 +192,26 @@ def _check_is_copy(source: Storage, target: Storage, seq: int) -> None:
     (mine,) = target.read(Selection(after=seq - 1, limit=1))
     theirs = next(source.read(Selection(after=seq - 1, limit=1)), None)
     if not _is_same(theirs, mine, source.capabilities):
+        if source.removed_through() >= seq:
+            reason = f"event {seq}, its last one, was removed from the source; copy to a new place"
+            raise DivergedError(_name(target), reason)
         raise DivergedError(_name(target), f"it holds another event {seq}")
 
 
 def _check_same(source: Storage, target: Storage, through: int) -> None:
-    known = source.capabilities
-    for theirs, mine in zip_longest(source.read(), target.read()):
-        if theirs is not None and theirs.seq > through:
-            return
+    """Raise unless both hold the same up to *through*; the target may keep what was removed."""
+    known, removed = source.capabilities, source.removed_through()
+    copied = target.read()
+    for theirs in source.read():
+        if theirs.seq > through:
+            break
+        mine = next((one for one in copied if one.seq >= theirs.seq or one.seq > removed), None)
         if not _is_same(theirs, mine, known):
-            seq = min(event.seq for event in (theirs, mine) if event is not None)
+            seq = theirs.seq if mine is None else min(theirs.seq, mine.seq)
             raise DivergedError(_name(target), f"event {seq} differs")
+    for mine in copied:
+        if mine.seq > removed:
+            raise DivergedError(_name(target), f"event {mine.seq} differs")
 
 
 def _is_same(theirs: Event | None, mine: Event | None, known: Capabilities) -> bool:

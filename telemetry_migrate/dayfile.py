@@ -76,12 +76,13 @@ def do_day(task: DayTask) -> DayResult:
 def _write_day(path: Path, lists: Iterable[list[bytes]], first_seq: int) -> None:
     """Write the day file *path*, safe from a power cut; the first of its lines gets *first_seq*."""
     seq = first_seq
-    with path.open("wb", buffering=0) as file:
+    with path.open("wb") as file:
         os.fchmod(file.fileno(), 0o640)
         for lines in lists:
             for piece in _listed(iter(lines)):
                 file.write(b"".join([b'{"seq":%d,%b' % each for each in enumerate(piece, seq)]))
                 seq += len(piece)
+        file.flush()
         os.fsync(file.fileno())
 
 

@@ -5,6 +5,7 @@ Every error a migration raises beside those of the core.
         SourceNotFoundError   FileNotFoundError   nothing to migrate there
         TargetExistsError     FileExistsError     a day file is there and is another one
         ForeignEventsError    FileExistsError     a recorder numbered events there
+        LostLinesError        OSError             work files do not hold what was written
         DivergedError         ValueError          the copy holds what the original does not
         UnknownSourceError    LookupError         no kind of source of that name
         SourceSettingsError   ValueError          the source needs to be told more
@@ -61,6 +62,22 @@ class ForeignEventsError(MigrateError, FileExistsError):
         return (
             f"{self.place!r} cannot take migrated files: {self.reason};"
             " choose a --dest of its own, or record the archive there with `telemetry copy`"
+        )
+
+
+class LostLinesError(MigrateError, OSError):
+    """The files that a migration works with lost some of its lines; nothing was changed."""
+
+    def __init__(self, day: str, expected: int, found: int) -> None:
+        self.day = day
+        self.expected = expected
+        self.found = found
+        super().__init__(day, expected, found)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.found} lines of {self.expected} came back from the work files of {self.day};"
+            " nothing was changed: look at the disk, and run it again"
         )
 
 

@@ -16,9 +16,9 @@ from telemetry_migrate.archive import Collection, find_collections
 from telemetry_migrate.conversion import Part, convert_part, parts_of
 from telemetry_migrate.dayfile import DayResult, DayTask, do_day
 from telemetry_migrate.days import UTC_DAY, day_rule
-from telemetry_migrate.errors import ForeignEventsError, TargetExistsError
+from telemetry_migrate.errors import ForeignEventsError, LostLinesError, TargetExistsError
 from telemetry_migrate.progress import READING, VERIFYING, WRITING, Meter, ShowProgress
-from telemetry_migrate.rejects import RejectsWriter, read_rejects
+from telemetry_migrate.rejects import RejectsWriter, printable, read_rejects
 from telemetry_migrate.report import FileReport, Report
 from telemetry_migrate.spill import Spill
 from telemetry_migrate.target import Target, is_same_file
@@ -159,9 +159,9 @@ class _Migration:
             for values in read_rejects(part.rejects, lines[name]):
                 rejects.write_values(values)
             lines[name] += done.lines
-            before = files.get(name, FileReport(file=name))
-            files[name] = FileReport(
-                file=name, read=before.read + done.read, rejected=before.rejected + done.rejected
+            before = files.get(name, FileReport(file=printable(name)))
+            files[name] = evolve(
+                before, read=before.read + done.read, rejected=before.rejected + done.rejected
             )
             nulled += done.nulled
             for day, count in done.days.items():
@@ -238,6 +238,8 @@ class _Migration:
         conflicts = {*self._there} - {*results}
         written = there = 0
         for day, result in results.items():
+            if result.added + result.repeated != self._counts[day]:
+                raise LostLinesError(day, self._counts[day], result.added + result.repeated)
             staged, target = self._work / f"site_{day}", self._there.get(day)
             there += result.repeated
             if target is not None and is_same_file(staged, target):

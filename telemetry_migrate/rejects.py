@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, Self
 import orjson
 from attrs import frozen
 
+from telemetry_migrate.synced import sync_directory
+
 
 @frozen
 class Reject:
@@ -24,11 +26,17 @@ class Reject:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a line of the rejects file: bytes that are no text as `raw_base64`."""
-        values: dict[str, Any] = {"file": self.file, "line": self.line, "reason": self.reason}
+        file = printable(self.file)
+        values: dict[str, Any] = {"file": file, "line": self.line, "reason": self.reason}
         try:
             return {**values, "raw": self.raw.decode()}
         except UnicodeDecodeError:
             return {**values, "raw_base64": base64.b64encode(self.raw).decode()}
+
+
+def printable(name: str) -> str:
+    """Return the *name* of a file, with a backslash for each byte that is no text in UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 class RejectsWriter:
@@ -66,7 +74,9 @@ class RejectsWriter:
             return None
         self._file.flush()
         os.fsync(self._file.fileno())
-        return self._new_path(self.path).replace(self.path)
+        self._new_path(self.path).replace(self.path)
+        sync_directory(self.path.parent)
+        return self.path
 
     def __enter__(self) -> Self:
         return self

@@ -43,7 +43,7 @@ class Spill:
     def flush(self) -> None:
         """Write down what is in memory."""
         for day, texts in self._texts.items():
-            with self.path_of(day).open("ab", buffering=0) as file:
+            with self.path_of(day).open("ab") as file:
                 file.write(b"".join(texts))
         self._texts.clear()
         self._bytes = 0

@@ -19,6 +19,7 @@ from telemetry_core.errors import StorageInUseError
 from telemetry_migrate.errors import ForeignEventsError
 from telemetry_migrate.lines import BLOCK
 from telemetry_migrate.records import ORIGIN, line_of
+from telemetry_migrate.synced import sync_directory
 
 _DAY_FILE: Final = re.compile(r"site_(\d{8})\.ndjson")
 _RUN_FILES: Final = ("run.json", "telemetry.ndjson")
@@ -128,6 +129,8 @@ class Target:
         for name in _NOTES:
             (self.private / name).unlink(missing_ok=True)
         shutil.rmtree(self.private / "index", ignore_errors=True)
+        # A power cut must not bring the notes back beside files that they do not describe.
+        sync_directory(self.private)
         for day in sorted(staged, reverse=True):
             staged[day].replace(self.path_of(day))
         sync_directory(self.dest)
@@ -142,15 +145,6 @@ def is_same_file(one: Path, other: Path) -> bool:
             if block != second.read(BLOCK):
                 return False
     return True
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in the directory *path* survive a power cut."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _make_directory(path: Path) -> None:

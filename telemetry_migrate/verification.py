@@ -79,7 +79,7 @@ def tally_day_file(tally: Tally, day: str, path: Path) -> None:
 def _records(collection: Collection) -> Iterator[bytes]:
     framing = Framing()
     try:
-        with collection.path.open("rb") as file:
+        with collection.open() as file:
             for lines in line_blocks(file, collection.size):
                 for line in lines:
                     yield from (text for text in framing.take(line) if len(text) < MAX_LINE)

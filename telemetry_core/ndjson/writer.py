@@ -170,11 +170,14 @@ class Writer(Site):
     def _is_kept(self, event: Event) -> bool:
         if event.seq > self.last_seq:
             return False
-        found = self._reader.read(Selection(after=event.seq - 1, limit=1), event.seq)
+        # After a kill the numbers go on behind those that were reserved, far behind what is stored.
+        is_behind = event.seq > self.last_stored
+        chosen = Selection(after=event.seq - 1, limit=1)
+        found = iter(()) if is_behind else self._reader.read(chosen, event.seq)
         of_seq = (one for one in self.current.copy().values() if one.seq == event.seq)
         kept = next(itertools.chain(found, of_seq), None)
         # An ephemeral event leaves no trace behind when another one becomes current.
-        is_free = event.seq > self.last_stored or not event.store_permanently
+        is_free = is_behind or not event.store_permanently
         if kept != event and (kept is not None or not is_free):
             raise IdConflictError(f"seq {event.seq}", event.seq)
         return kept is not None

@@ -53,13 +53,24 @@ def read(place: str, options: Options) -> Iterator[Draft | Reject]:
     # utf-8-sig takes off the mark that Excel writes; bytes that are no text cost their row only.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file, delimiter=options.get("delimiter", ","))
-        try:
-            columns = _Columns.of(next(rows, []), path.stem, options)
-            for row in rows:
-                if row:
-                    yield columns.draft_of(row, path.name, rows.line_num)
-        except csv.Error as error:
-            yield Reject(path.name, rows.line_num, f"the rest cannot be read as CSV: {error}")
+        columns = _Columns.of(_header_of(rows), path.stem, options)
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Reject(path.name, rows.line_num, f"it cannot be read as CSV: {error}")
+                continue
+            if row:
+                yield columns.draft_of(row, path.name, rows.line_num)
+
+
+def _header_of(rows: Iterator[list[str]]) -> list[str]:
+    try:
+        return next(rows, [])
+    except csv.Error as error:
+        raise SourceSettingsError(NAME, f"the header cannot be read as CSV: {error}") from None
 
 
 @frozen(kw_only=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+from attrs import evolve
 
 from telemetry_core.events import Draft
 from telemetry_core.hookspecs import hookimpl
-from telemetry_migrate.archive import find_collections
-from telemetry_migrate.conversion import Conversion
+from telemetry_migrate.archive import Collection, find_collections
+from telemetry_migrate.conversion import Conversion, divided
 from telemetry_migrate.days import day_rule
 from telemetry_migrate.rejects import Reject
 from telemetry_migrate.sources import Options, SourceType, check_options
@@ -42,12 +43,22 @@ def read(place: str, options: Options) -> Iterator[Draft | Reject]:
     with tempfile.TemporaryDirectory(prefix="migrate-") as work:
         spill = Spill(Path(work) / "added")
         for each in collections:
-            rejected: list[Reject] = []
-            Conversion(day_rule(), spill, rejected.append).convert(each, 0, each.size)
-            yield from rejected
+            yield from _spilled(each, spill)
         spill.flush()
         for day in sorted(spill.counts):
             yield from map(_draft, sorted_lines((spill.path_of(day),)))
+
+
+def _spilled(collection: Collection, spill: Spill) -> Iterator[Reject]:
+    """Spill the records of *collection*, and yield what is rejected; not all of that at once."""
+    lines = 0
+    for start, size in divided(collection):
+        rejected: list[Reject] = []
+        conversion = Conversion(day_rule(), spill, rejected.append)
+        done = conversion.convert(collection, start, size)
+        for one in rejected:
+            yield one if one.line is None else evolve(one, line=lines + one.line)
+        lines += done.lines
 
 
 def _draft(line: bytes) -> Draft:

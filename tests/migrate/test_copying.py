@@ -1,11 +1,15 @@
 """A site is copied whole: events under their numbers, runs, current values; and goes on later."""
 
+import itertools
+import threading
+
 import pytest
 from attrs import evolve
 
 import telemetry_core
 from telemetry_core import (
     EVERYTHING,
+    Draft,
     Recorder,
     Storage,
     StorageType,
@@ -52,7 +56,8 @@ def ndjson_target(tmp_path):
 def assert_same(one, other):
     """Check that two storages hold the same site."""
     assert stored(other) == stored(one)
-    assert [evolve(run, directory=None) for run in other.runs()] == list(one.runs())
+    runs, others = ([evolve(run, directory=None) for run in each.runs()] for each in (one, other))
+    assert others == runs
     assert current_data(other) == current_data(one)
     assert (other.active_run() is None) == (one.active_run() is None)
     for run in one.runs():
@@ -229,6 +234,85 @@ def test_verify_finds_a_difference(recorder):
 
     with pytest.raises(DivergedError, match="event 2 differs"):
         copy(recorder.storage, Forgets(), verify=True)
+
+
+class _Forgetting(MemoryStorage):
+    """A source that makes room: it gives no event up to a seq."""
+
+    through = 0
+
+    def removed_through(self):
+        """Say so."""
+        return self.through
+
+    def read(self, selection=EVERYTHING):
+        """Leave them out."""
+        after = max(selection.after, self.through)
+        return super().read(evolve(selection, after=after))
+
+
+def test_a_copy_keeps_what_the_source_removed(recorder, target):
+    """It goes on behind its last event, and what both still have is compared."""
+    source = _Forgetting()
+    copy(recorder.storage, source)
+    copy(source, target)
+    before = stored(target)
+    source.through = 3
+    (event,) = append(source, make_draft())
+    assert copy(source, target, verify=True).written == 1
+    assert stored(target) == [*before, event]
+
+
+def test_a_copy_behind_what_the_source_removed_is_refused(recorder, target):
+    """Nobody can say whether it is one, and what was removed meanwhile would be missing."""
+    source = _Forgetting()
+    copy(recorder.storage, source)
+    copy(source, target)
+    source.through = append(source, make_draft())[0].seq
+    append(source, make_draft())
+    with pytest.raises(DivergedError, match="event 5, its last one, was removed"):
+        copy(source, target)
+
+
+@pytest.mark.parametrize("missing", [1, 3, 5])
+def test_verify_finds_what_only_the_copy_has(recorder, target, missing):
+    """Whether at the beginning, in the middle or at the end."""
+
+    class Misses(MemoryStorage):
+        def read(self, selection=EVERYTHING):
+            limited = selection.limit is not None
+            return (one for one in super().read(selection) if limited or one.seq != missing)
+
+    source = Misses()
+    copy(recorder.storage, source)
+    copy(recorder.storage, target)
+    with pytest.raises(DivergedError, match=f"event {missing} differs"):
+        copy(source, target, verify=True)
+
+
+def test_a_site_that_is_being_written_is_copied(tmp_path, target):
+    """Each copy is one as of a moment, and the last one is all, verified beside the writer."""
+    stop = threading.Event()
+    with telemetry_core.open(tmp_path / "site") as recorder:
+
+        def write():
+            for number in itertools.count():
+                with recorder.run(f"{number:03d}"):
+                    recorder.record_many([Draft("weather", each) for each in range(50)])
+                    recorder.record("power", number, stream="site")
+                if stop.is_set():
+                    return
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(5):
+                copy(tmp_path / "site", target, verify=True)
+        finally:
+            stop.set()
+            writer.join()
+        copy(tmp_path / "site", target, verify=True)
+        assert_same(recorder.storage, target)
 
 
 def test_a_run_whose_facts_are_lost_is_copied_as_lost(recorder, target):

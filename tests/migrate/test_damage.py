@@ -137,6 +137,29 @@ def test_a_file_that_cannot_be_read_stops_no_other(archive, record):
     assert report.is_verified
 
 
+@pytest.mark.parametrize("name", ["pipe", "current_pipe"])
+def test_a_pipe_is_not_waited_for(archive, record, name):
+    """Whatever is no file is a reject."""
+    os.mkfifo(archive.source / f"{name}.json")
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    report = archive.migrate(verify=True)
+    assert (report.written, report.rejected) == (1, 1)
+    assert "no regular file" in archive.rejects()[0]["reason"]
+
+
+def test_a_name_that_is_no_text_stops_no_other(archive, record):
+    """Its records are taken, and its rejects can be read; only the name is shown in another way."""
+    name = os.fsencode(archive.source) + b"/we\xffather.json"
+    with open(name, "wb") as file:  # noqa: PTH123  # a path made of bytes
+        file.write(b"hello\n" + GOOD + b"\n" + with_data("1", type=None) + b"\n")
+    archive.add("weather", record(1, "2026-03-18T00:00:00"))
+    report = archive.migrate(verify=True)
+    assert (report.written, report.rejected) == (2, 2)
+    assert [each["file"] for each in archive.rejects()] == ["we\\xffather.json"] * 2
+    assert json.dumps(report.as_dict()).isascii()
+    assert "we\\xffather.json" in {each.file for each in report.files}
+
+
 def test_a_link_to_nowhere_stops_no_other(archive, record):
     """It is a reject like any file that cannot be read."""
     (archive.source / "gone.json").symlink_to("/nowhere")

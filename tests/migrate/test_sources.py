@@ -272,6 +272,16 @@ def test_a_csv_row_that_is_no_event_is_rejected(tmp_path, storage, *, row, reaso
     assert reason in line["reason"]
 
 
+def test_a_csv_cell_without_end_costs_its_own_row(tmp_path, storage):
+    """The csv module gives up such a row, and only that."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"time,value\n1616025940,1\n1616025950,{'x' * 200_000}\n1616025960,2\n")
+    rejects = tmp_path / "rejects.ndjson"
+    report = copy(f"csv:{path}?time=time", storage, rejects=rejects)
+    assert (report.written, report.rejected) == (2, 1)
+    assert json.loads(rejects.read_text())["line"] == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

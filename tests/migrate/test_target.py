@@ -11,7 +11,8 @@ import pytest
 
 import telemetry_core
 from telemetry_core import StorageInUseError
-from telemetry_migrate.errors import ForeignEventsError, TargetExistsError
+from telemetry_migrate.errors import ForeignEventsError, LostLinesError, TargetExistsError
+from tests.faults.power import Disk
 
 
 def test_a_second_call_finds_all_in_place(archive, record):
@@ -271,3 +272,66 @@ def test_the_lock_is_let_go(archive, record):
     archive.migrate()
     with (archive.dest / ".telemetry" / "lock").open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def migrate_within(archive, file_bytes):
+    """Migrate in a process that can make no file larger than so many bytes, as on a full disk."""
+    program = (
+        "import resource, sys, telemetry_migrate\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))\n"
+        "telemetry_migrate.migrate(sys.argv[1], sys.argv[2])\n"
+    )
+    words = [archive.source, archive.dest, file_bytes]
+    command = [sys.executable, "-c", program, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("file_bytes", [1, 300_000, 800_000, 1_500_000])
+def test_what_is_written_in_part_is_an_error(archive, record, file_bytes):
+    """When there is no room for all of a file, none is put in place; with room, all are."""
+    archive.add(
+        "weather", *(record(n, f"2026-03-01T00:00:00.{n:06d}", "x" * 900) for n in range(2000))
+    )
+    archive.write("power", b"no record\n" * 9000)
+    done = migrate_within(archive, file_bytes)
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert archive.files() == {}
+    assert [path.name for path in (archive.dest / ".telemetry").iterdir()] == ["lock"]
+    assert archive.migrate(verify=True).is_verified
+
+
+def test_a_full_disk_changes_nothing(archive, record, tmp_path):
+    """The error names it, what was there stays, and with room again the same call is enough."""
+    disk = Disk.make(tmp_path)
+    try:
+        archive.dest = disk.mount_point / "migrated"
+        archive.add("weather", record(0, "2026-03-01T00:00:00"))
+        archive.migrate()
+        before = archive.files()
+        archive.add(
+            "weather", *(record(n, f"2026-03-02T00:00:00.{n:06d}", "x" * 900) for n in range(9000))
+        )
+        filler = disk.mount_point / "filler"
+        filler.write_bytes(b"x" * (shutil.disk_usage(disk.mount_point).free - 2**22))
+        with pytest.raises(OSError, match="No space left"):
+            archive.migrate(merge=True)
+        assert archive.files() == before
+        filler.unlink()
+        assert archive.migrate(merge=True, verify=True).written == 9000
+    finally:
+        disk.remove()
+
+
+def test_lines_that_are_lost_on_the_way_are_an_error(archive, record):
+    """What was converted and what is written are counted, and nothing is put in place."""
+    archive.add("weather", *(record(n, f"2026-03-01T00:00:00.{n:06d}") for n in range(9)))
+
+    def lose(progress):
+        if progress.phase == "writing" and not progress.done:
+            (spilled,) = (archive.dest / ".telemetry").rglob("20260301")
+            spilled.write_bytes(b"".join(spilled.read_bytes().splitlines(keepends=True)[:7]))
+
+    with pytest.raises(LostLinesError, match="7 lines of 9"):
+        archive.migrate(progress=lose)
+    assert archive.files() == {}

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from telemetry_migrate import copy
 from telemetry_migrate.workers import workers
 
 
@@ -45,6 +46,18 @@ def test_a_reject_has_its_line_in_the_whole_file(large):
     """Lines are counted on from part to part."""
     large.migrate(jobs=1)
     assert [(each["file"], each["line"]) for each in large.rejects()] == [
+        ("power.json", 2),
+        ("weather.json", 15_001),
+    ]
+
+
+def test_a_source_counts_lines_on_as_well(large, tmp_path):
+    """`panfiledb:` reads in parts, so that it holds a part of the rejects at a time."""
+    rejects = tmp_path / "rejects.ndjson"
+    report = copy(f"panfiledb:{large.source}", "memory:", rejects=rejects)
+    assert (report.read, report.rejected) == (20_002, 2)
+    found = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [(each["file"], each["line"]) for each in found] == [
         ("power.json", 2),
         ("weather.json", 15_001),
     ]
