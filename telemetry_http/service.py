@@ -212,6 +212,22 @@ class TelemetryService:
             self.tally.recorded += 1
         return event
 
+    async def record_text(self, text: bytes) -> Event | None:
+        """
+        Record the event in *text* and count it; return `None` if it is refused.
+
+        Then nothing was done, and `record` says why. It is the quicker way for what is right.
+
+        Raises:
+            StorageError: As for `Recorder.record_json`.
+            BusyError: As for `change`.
+        """
+        report = await self._record_texts((text,))
+        if not report.events:
+            return None
+        self._count(report)
+        return report.events[0]
+
     async def record_texts(self, texts: Sequence[bytes]) -> Report:
         """
         Record the events in *texts*, each the JSON of one, and report what became of each.
@@ -220,21 +236,26 @@ class TelemetryService:
             StorageError: As for `Recorder.record_json`.
             BusyError: As for `change`.
         """
+        if self.promptness.is_given:
+            # A body that arrives quickly would leave nobody else a turn.
+            await lowlevel.checkpoint()
+        report = await self._record_texts(texts)
+        self._count(report)
+        self.tally.refused += len(report.rejected)
+        return report
 
+    async def _record_texts(self, texts: Sequence[bytes]) -> Report:
         def record() -> Report:
             with self._types.admission() as check_type:
                 return self.recorder.record_json(texts, check_type=check_type)
 
         if self.promptness.is_given:
-            report = self.promptness.call(record)
-            # A body that arrives quickly would leave nobody else a turn.
-            await lowlevel.checkpoint()
-        else:
-            report = await self.change(record)
+            return self.promptness.call(record)
+        return await self.change(record)
+
+    def _count(self, report: Report) -> None:
         self.tally.recorded += len(report.events) - report.duplicates
         self.tally.duplicates += report.duplicates
-        self.tally.refused += len(report.rejected)
-        return report
 
     def check_writable(self) -> None:
         """
