@@ -154,7 +154,7 @@ class Checker:
         longest = max(map(len, texts))
         if longest * _GROWN > self._max_event_bytes:
             return None
-        if longest > _DEEP and any(map(_may_nest, texts)):
+        if longest > _DEEP and any(map(_nests_inside, texts)):
             return None
         given = [one for one in ts if one is not None]
         if not _ENDS.issuperset(map(_end_of, given)):
@@ -268,6 +268,13 @@ def _nests(text: bytes) -> bool:
     """Whether JSON *text* may nest too deep; it surely does not when this is false."""
     # Most values hold no list or object inside of them, which is quicker to see than to count.
     is_flat = text.find(b"{", 1) < 0 and text.find(b"[", 1) < 0
+    return not is_flat and _may_nest(text)
+
+
+def _nests_inside(text: bytes) -> bool:
+    """Whether an event in the JSON *text* may nest too deep: as `_nests`, one object further in."""
+    data = text.find(b"{", 1)
+    is_flat = text.find(b"[") < 0 and text.find(b"{", data + 1) < 0
     return not is_flat and _may_nest(text)
 
 
