@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ALL = ("record", "history", "http", "migrate")
+ALL = ("record", "history", "http", "migrate", "postgres")
 
 
 def main(names: list[str]) -> None:

@@ -22,7 +22,6 @@ from telemetry_core.events import copy_of
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from types import TracebackType
 
     from telemetry_core.blocks import DraftBlock
     from telemetry_core.events import CheckedDraft, Event
@@ -387,12 +386,7 @@ class Storage(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -4,6 +4,9 @@ Leases: a run whose owner is gone ends as `lost`.
 The lease of a run is the number `lease_s` in its meta: so many seconds after the last sign of life
 of its owner it ends. It is part of the run, so it holds after a restart of the service, too, and
 then counts from there.
+
+Where several processes serve one storage, each of them watches, and a sign of life may come to any:
+it is recorded as an ephemeral event, which the others look for before they end a run.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from telemetry_core.runs import LOST
 log = logging.getLogger(__name__)
 
 LEASE: Final = "lease_s"
+HEARTBEAT: Final = "run.heartbeat"
 
 
 class Leases:
@@ -37,6 +41,8 @@ class Leases:
         self._run_id: str | None = None
         self._lease_s = 0.0
         self._ends_ns = 0
+        self._is_shared = recorder.storage.capabilities.shared_writers
+        self._heard_seq = 0
         run = recorder.active_run()
         if run is not None:
             self.run_started(run)
@@ -69,13 +75,21 @@ class Leases:
         if run is None or run.run_id != run_id:
             raise NoActiveRunError(run_id)
         self.run_started(run)
-        return lease_of(run)
+        lease_s = lease_of(run)
+        if self._is_shared and lease_s is not None:
+            data = {"run_id": run_id}
+            beat = self._recorder.record(HEARTBEAT, data, stream="site", store_permanently=False)
+            self._heard_seq = beat.seq
+        return lease_s
 
     def check(self) -> None:
         """End the run whose lease is over, if there is one."""
         with self._lock:
             run_id, lease_s = self._run_id, self._lease_s
             if run_id is None or self._clock() < self._ends_ns:
+                return
+            if self._is_heard_elsewhere(run_id):
+                self._ends_ns = self._clock() + round(lease_s * NS)
                 return
             reason = f"no sign of life from its owner for {lease_s:g} s"
             log.warning("run %r ends as lost: %s", run_id, reason)
@@ -88,6 +102,15 @@ class Leases:
             except BaseException:
                 self._run_id = run_id
                 raise
+
+    def _is_heard_elsewhere(self, run_id: str) -> bool:
+        """Whether another process heard of the owner since this was asked last."""
+        # By the number, not the time: the clocks of two machines need not agree.
+        beat = self._recorder.current().get(HEARTBEAT) if self._is_shared else None
+        if beat is None or beat.seq <= self._heard_seq or beat.data != {"run_id": run_id}:
+            return False
+        self._heard_seq = beat.seq
+        return True
 
 
 def lease_of(run: Run) -> float | None:

@@ -8,7 +8,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from anyio import lowlevel
@@ -36,6 +35,7 @@ from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
 from telemetry_http.polling import Pollers
 from telemetry_http.promptness import Promptness
+from telemetry_http.run_watch import RunWatch
 from telemetry_http.tally import MAX_TYPES, KnownTypes, Tally
 from telemetry_http.workers import STORAGE_TIMEOUT_S, Workers
 
@@ -49,6 +49,7 @@ MAX_WAITING = 10_000
 _CLOSE_S = 3.0
 _LOOK_S = 5.0
 _LEASES_CHECKED_S = 0.25
+_RUNS_LOOKED_AT_S = 1.0
 _CHANGING, _ASKING = 32, 16
 _CHANGES_WAITING, _QUESTIONS_WAITING = 1000, 1000
 
@@ -129,10 +130,16 @@ class TelemetryService:
         )
         self.live = Live(self.recorder, self.ask, self.run_facts)
         self.leases = Leases(self.recorder)
-        self._told.tell_started = (self.leases.run_started, self.live.run_started)
-        self._told.tell_stopped = (self.leases.run_stopped, self.live.run_stopped)
+        watch = RunWatch(
+            self.recorder,
+            started=(self.leases.run_started, self.live.run_started),
+            stopped=(self.leases.run_stopped, self.live.run_stopped),
+        )
+        self._told.watch = watch
         self._pollers = Pollers()
         self._pollers.start("leases", _LEASES_CHECKED_S, self.leases.check)
+        if self.recorder.storage.capabilities.shared_writers:
+            self._pollers.start("runs of others", _RUNS_LOOKED_AT_S, watch.look)
         self._hooks = [_Hook(function) for function in post_event_hooks]
         self._shutdown_requested: Callable[[], object] = lambda: None
 
@@ -205,6 +212,22 @@ class TelemetryService:
             self.tally.recorded += 1
         return event
 
+    async def record_text(self, text: bytes) -> Event | None:
+        """
+        Record the event in *text* and count it; return `None` if it is refused.
+
+        Then nothing was done, and `record` says why. It is the quicker way for what is right.
+
+        Raises:
+            StorageError: As for `Recorder.record_json`.
+            BusyError: As for `change`.
+        """
+        report = await self._record_texts((text,))
+        if not report.events:
+            return None
+        self._count(report)
+        return report.events[0]
+
     async def record_texts(self, texts: Sequence[bytes]) -> Report:
         """
         Record the events in *texts*, each the JSON of one, and report what became of each.
@@ -213,21 +236,26 @@ class TelemetryService:
             StorageError: As for `Recorder.record_json`.
             BusyError: As for `change`.
         """
+        if self.promptness.is_given:
+            # A body that arrives quickly would leave nobody else a turn.
+            await lowlevel.checkpoint()
+        report = await self._record_texts(texts)
+        self._count(report)
+        self.tally.refused += len(report.rejected)
+        return report
 
+    async def _record_texts(self, texts: Sequence[bytes]) -> Report:
         def record() -> Report:
             with self._types.admission() as check_type:
                 return self.recorder.record_json(texts, check_type=check_type)
 
         if self.promptness.is_given:
-            report = self.promptness.call(record)
-            # A body that arrives quickly would leave nobody else a turn.
-            await lowlevel.checkpoint()
-        else:
-            report = await self.change(record)
+            return self.promptness.call(record)
+        return await self.change(record)
+
+    def _count(self, report: Report) -> None:
         self.tally.recorded += len(report.events) - report.duplicates
         self.tally.duplicates += report.duplicates
-        self.tally.refused += len(report.rejected)
-        return report
 
     def check_writable(self) -> None:
         """
@@ -314,12 +342,7 @@ class TelemetryService:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -334,19 +357,17 @@ def _clock_of(now_provider: Callable[[], datetime]) -> Clock:
 class _ToldOfRuns:
     """What the recorder tells of its runs, for those who are made after it."""
 
-    def __init__(self) -> None:
-        self.tell_started: Sequence[Callable[[Run], object]] = ()
-        self.tell_stopped: Sequence[Callable[[Run], object]] = ()
+    watch: RunWatch | None = None
 
     @hookimpl
     def telemetry_run_started(self, run: Run) -> None:
-        for tell in self.tell_started:
-            tell(run)
+        if self.watch is not None:
+            self.watch.run_started(run)
 
     @hookimpl
     def telemetry_run_stopped(self, run: Run) -> None:
-        for tell in self.tell_stopped:
-            tell(run)
+        if self.watch is not None:
+            self.watch.run_stopped(run)
 
 
 class _Hook:

@@ -8,7 +8,6 @@ import queue
 import threading
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 import orjson
@@ -179,12 +178,7 @@ class ShadowPanDB:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _both(self, call: str, collection: str, *rest: Any) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from telemetry_core.cli.exits import CommandError
+from telemetry_core import TelemetryError
+from telemetry_core.cli.exits import USAGE, CommandError, exit_code_of
 from telemetry_core.cli.messages import is_verbose, say
 from telemetry_http.commands.door import Door, door_options
 from telemetry_http.commands.target import given_on_command_line
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
     from telemetry_core import Plugins
     from telemetry_http.collecting import Read
     from telemetry_http.listening import Listening
+    from telemetry_http.replicas import Ready
     from telemetry_http.service import TelemetryService
 
 log = logging.getLogger(__name__)
+
+_PASSWORD: Final = re.compile(r"(?<=//)[^/@]*@")
+"""Who connects to a server, and maybe by which password: nobody else's business."""
 
 _SECONDS: Final = click.FloatRange(min=0, min_open=True)
 
@@ -39,6 +45,13 @@ _SECONDS: Final = click.FloatRange(min=0, min_open=True)
     help="Directory of the site's NDJSON files.",
 )
 @click.option("--storage", metavar="URL", help="Record into this storage instead.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Serve by so many processes, on a storage that several may write.",
+)
 @click.option(
     "--site-type",
     "site_types",
@@ -116,6 +129,7 @@ def run(
     *,
     site_dir: str,
     storage: str | None,
+    workers: int,
     site_types: tuple[str, ...],
     collectors: tuple[str, ...],
     every_s: float,
@@ -137,7 +151,6 @@ def run(
     from telemetry_http.collecting import open_collector
     from telemetry_http.service import TelemetryService
 
-    begin = time.monotonic()
     if {"site_dir", "storage"} <= given_on_command_line():
         raise click.UsageError("give either --site-dir or --storage, not both")
     place = site_dir if storage is None else storage
@@ -147,17 +160,68 @@ def run(
     voice = _Voice(is_json=log_format == "json", access_log=access_log or is_verbose())
     if door.access.any_address and door.tls is None:
         voice.say("tokens and data travel readable by all in between; see --certificate and --key")
-    with (
-        # The port first: one that cannot be had changes nothing. It is let go of last, so that
-        # whoever finds it free knows that everything is on disk.
-        door.open() as listening,
-        TelemetryService(
+
+    def greet(url: str, where: str) -> None:
+        greeting = _greeting(url, where, reads, every_s)
+        voice.say(greeting, url=url, place=where, collectors=list(reads))
+
+    def serve(number: int, on_ready: Ready) -> None:
+        deadline = time.monotonic() + startup_timeout_s
+        with TelemetryService(
             place, site_types=site_types, plugins=plugins, **limits, **options
-        ) as service,
-    ):
-        session = _Session(service, place, reads, voice, every_s=every_s, heartbeat_s=heartbeat_s)
-        session.serve(door, listening, begin + startup_timeout_s)
+        ) as service:
+            # One of several is enough to read what is to be collected, and to say that it runs.
+            mine = _Session(
+                service,
+                place,
+                reads if number == 0 else {},
+                voice,
+                every_s=every_s,
+                heartbeat_s=heartbeat_s if number == 0 else None,
+                on_ready=on_ready,
+            )
+            mine.serve(door, listening, deadline)
+
+    # The port first: one that cannot be had changes nothing. It is let go of last, so that whoever
+    # finds it free knows that everything is on disk.
+    with door.open() as listening:
+        if workers == 1:
+            serve(0, greet)
+        else:
+            _check_shared(plugins, place, options)
+            _serve_by_replicas(workers, serve, greet)
     voice.say("stopped")
+
+
+def _check_shared(plugins: Plugins, place: str, options: Mapping[str, Any]) -> None:
+    """Raise unless several processes may write what is at *place* at the same time."""
+    with plugins.open_storage(place, options) as storage:
+        if not storage.capabilities.shared_writers:
+            kind = type(storage).__name__
+            raise CommandError(
+                f"--workers needs a storage that several processes may write at once, and {kind}"
+                " has one writer; give --storage postgresql://…, or leave --workers out",
+                USAGE,
+            )
+
+
+def _serve_by_replicas(count: int, serve: Callable[[int, Ready], None], on_ready: Ready) -> None:
+    from telemetry_http.replicas import Replicas
+
+    def exit_code(number: int, ready: Ready) -> int:
+        try:
+            serve(number, ready)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (TelemetryError, OSError) as error:
+            say(f"Error: {error}")
+            return exit_code_of(error)
+        return 0
+
+    code = Replicas(count, exit_code, on_ready).run()
+    if code:
+        raise CommandError("a worker could not start, so none serves", code)
 
 
 class _Voice:
@@ -194,6 +258,7 @@ class _Session:
         *,
         every_s: float,
         heartbeat_s: float | None,
+        on_ready: Ready,
     ) -> None:
         from telemetry_http.polling import Pollers
 
@@ -203,6 +268,7 @@ class _Session:
         self._voice = voice
         self._every_s = every_s
         self._heartbeat_s = heartbeat_s
+        self._on_ready = on_ready
         self._pollers = Pollers()
         self._too_late = threading.Event()
 
@@ -239,9 +305,7 @@ class _Session:
         if self._too_late.is_set():
             self._service.request_shutdown()
             return
-        place = self._recorded_at()
-        greeting = _greeting(url, place, self._reads, self._every_s)
-        self._voice.say(greeting, url=url, place=place, collectors=list(self._reads))
+        self._on_ready(url, self._recorded_at())
         for name, read in self._reads.items():
             self._collect(name, read)
         if self._heartbeat_s is not None:
@@ -269,7 +333,8 @@ class _Session:
         self._service.request_shutdown()
 
     def _recorded_at(self) -> str:
-        return str(getattr(self._service.recorder.storage, "site_dir", self._place))
+        site_dir = getattr(self._service.recorder.storage, "site_dir", None)
+        return str(site_dir or _PASSWORD.sub("", self._place))
 
 
 def _greeting(url: str, place: str, collectors: Iterable[str], every_s: float) -> str:

@@ -18,8 +18,6 @@ from telemetry_http.errors import TelemetryClientError
 from telemetry_http.settings import DEFAULT_HOST, DEFAULT_PORT
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from telemetry_core import Draft, Plugins, Recorder, Run
     from telemetry_http.client import TelemetryClient
 
@@ -173,12 +171,7 @@ class Target(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -13,6 +13,7 @@ COMMANDS = [
     "history",
     "migrate",
     "plugins",
+    "postgresql",
     "record",
     "run",
     "runs",

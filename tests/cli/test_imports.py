@@ -7,7 +7,7 @@ import pytest
 
 HEAVY = {
     *("anyio", "asyncio", "h11", "httpcore", "httpx", "hypercorn", "numpy", "astropy"),
-    *("concurrent", "multiprocessing", "psutil", "rich", "ssl", "starlette"),
+    *("concurrent", "multiprocessing", "psutil", "psycopg", "rich", "ssl", "starlette"),
 }
 PROGRAM = """
 import sys

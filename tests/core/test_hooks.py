@@ -275,5 +275,5 @@ def test_an_unknown_scheme_names_the_installed_ones(install):
     with pytest.raises(telemetry_core.UnknownStorageError) as caught:
         telemetry_core.open("nope://x")
 
-    installed = "'good', 'memory', 'ndjson', 'postgresql'"
+    installed = "'good', 'http', 'https', 'memory', 'ndjson', 'postgresql'"
     assert f"no storage named 'nope'; installed: {installed}" == str(caught.value)

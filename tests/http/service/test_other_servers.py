@@ -23,7 +23,9 @@ def test_uvicorn_serves_it(run_program, tmp_path):
     assert 1 == service.ask("POST", "/event", event).json["seq"]
     assert {"sky": "clear"} == service.ask("GET", "/current/a%2Fb").json["data"]
     assert 422 == service.ask("POST", "/event", {"type": ""}).status
-    assert 413 == service.ask("POST", "/event", b" " * 2_000_000).status
+    # Announced only: this server hangs up on who is still sending, and the answer may be lost.
+    long = {"Content-Length": "2000000"}
+    assert 413 == service.ask("POST", "/event", b"{", headers=long).status
     assert 421 == service.ask("GET", "/current", headers={"Host": "evil.example"}).status
     assert 200 == service.ask("GET", "/docs").status
     assert "telemetry_last_seq 1.0" in service.ask("GET", "/metrics").text

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from attrs import frozen
 from psycopg import errors
+from psycopg.sql import SQL
 
 from telemetry_core import (
     CheckedDraft,
@@ -16,18 +18,17 @@ from telemetry_core import (
     StorageUnavailableError,
     duplicate_of,
 )
+from telemetry_postgres.batch import Batch
 from telemetry_postgres.connections import Link, query
 from telemetry_postgres.failures import RETRY_AFTER_S
-from telemetry_postgres.rows import EVENT, Rows, event_of
+from telemetry_postgres.rows import EVENT, event_of
 from telemetry_postgres.settings import PostgresSettings
 from telemetry_postgres.statements import (
-    LOCK_RUN,
-    LOCK_SITE,
+    LOCK,
     Shape,
     append_statement,
-    beside_statement,
-    copy_statement,
-    give_statement,
+    number_statement,
+    write_copy,
 )
 from telemetry_postgres.transactions import Transactions
 
@@ -38,6 +39,17 @@ _KNOWN: Final = f"""
 SELECT {", ".join(f"e.{name}" for name in EVENT.split(", "))}
 FROM {{schema}}.event_id i JOIN {{schema}}.event e USING (site_id, seq, day)
 WHERE i.site_id = %(site)s AND i.id = ANY(%(ids)s)"""
+
+
+@frozen
+class _Plan:
+    """What is sent for a batch; a large one is numbered by the statement and then copied."""
+
+    batch: Batch
+    run_id: str | None
+    statement: SQL
+    parameters: dict[str, Any]
+    is_copied: bool
 
 
 class Appender:
@@ -77,65 +89,65 @@ class Appender:
 
     def _append_new(self, drafts: Sequence[CheckedDraft], run_id: str | None) -> list[Event]:
         """Append *drafts*, none of whose ids may be known."""
-        rows = Rows.of(enumerate(drafts, 1))
-        shape = _shape(drafts, run_id)
-        if len(drafts) < COPY_FROM:
-            statement = append_statement(self._schema, shape)
-            row = self._transactions.change(statement, self._parameters(rows, run_id))
-            base = self._base(row, run_id)
+        plan = self._plan(drafts, run_id)
+        if plan.is_copied:
+            with self._transactions.begin(plan.statement, plan.parameters) as (link, rows):
+                base = self._copy(link, plan, rows)
         else:
-            with self._transactions.begin() as link:
-                base = self._copy(link, rows, shape, run_id)
+            row = self._transactions.change(plan.statement, plan.parameters)
+            base = self._base(row, run_id)
         return [draft.recorded(base + place) for place, draft in enumerate(drafts, 1)]
 
     def _append_unknown(
         self, drafts: Sequence[CheckedDraft], run_id: str | None, ids: list[str]
     ) -> list[Event]:
         """Append those of *drafts* whose ids are not known, and answer with those that are."""
-        mine = {"site": self._site_id, "run": run_id, "ids": ids}
-        with self._transactions.begin() as link:
-            if run_id is not None and not self._ask(link, LOCK_RUN, mine):
+        mine = {"site": self._site_id, "runs": [] if run_id is None else [run_id], "ids": ids}
+        with self._transactions.begin(query(LOCK, self._schema), mine) as (link, locked):
+            ((base, active_id),) = locked
+            if active_id != run_id:
                 raise NoActiveRunError(run_id)
-            ((base,),) = self._ask(link, LOCK_SITE, mine)
             # Behind the lock nobody else can store an id any more.
-            known = {event.id: event for event in map(event_of, self._ask(link, _KNOWN, mine))}
+            rows = link.execute(query(_KNOWN, self._schema), mine).fetchall()
+            known = {event.id: event for event in map(event_of, rows)}
             answer, new = _told_apart(drafts, known, base)
             if new:
-                shape = _shape(new, run_id)
-                rows = Rows.of(enumerate(new, 1))
-                if len(new) < COPY_FROM:
-                    statement = append_statement(self._schema, shape)
-                    row = link.execute(statement, self._parameters(rows, run_id)).fetchone()
-                    self._base(row, run_id)
+                plan = self._plan(new, run_id)
+                rows = link.execute(plan.statement, plan.parameters).fetchall()
+                if plan.is_copied:
+                    self._copy(link, plan, rows)
                 else:
-                    self._copy(link, rows, shape, run_id)
+                    self._base(next(iter(rows), None), run_id)
         return answer
 
-    def _copy(self, link: Link, rows: Rows, shape: Shape, run_id: str | None) -> int:
-        """Append *rows* in the transaction of *link*, and return the seq before them."""
-        numbers = {"site": self._site_id, "run": run_id, "n": len(rows), "last": rows.last_stored}
-        row = link.execute(give_statement(self._schema, shape), numbers).fetchone()
-        base = self._base(row, run_id)
-        day = row[1] if row else None
-        with link.cursor().copy(copy_statement(self._schema)) as copy:
-            for copied in rows.copied(self._site_id, base, day):
-                copy.write_row(copied)
-        beside = rows if shape.ids or shape.run else rows.latest()
-        if beside.rows:
-            link.execute(
-                beside_statement(self._schema, _of_many(shape, beside)),
-                {**self._parameters(beside, run_id), "base": base, "day": day},
-            )
-        return base
-
-    def _parameters(self, rows: Rows, run_id: str | None) -> dict[str, Any]:
-        return {
-            **rows.parameters(),
+    def _plan(self, drafts: Sequence[CheckedDraft], run_id: str | None) -> _Plan:
+        batch = Batch.of(enumerate(drafts, 1))
+        is_copied = len(batch) >= COPY_FROM
+        told = batch.only_latest() if is_copied else batch
+        shape = Shape(
+            many=len(told) > 1,
+            run=run_id is not None,
+            no_run=any(draft.assumes_no_run for draft in drafts),
+            ids=any(draft.id is not None for draft in drafts),
+            latest=bool(batch.latest),
+        )
+        parameters = {
             "site": self._site_id,
             "run": run_id,
-            "n": len(rows),
-            "last": rows.last_stored,
+            "n": len(batch),
+            "last": batch.last_stored,
+            **(told.fields() if told.numbered else {}),
+            **(batch.ids() if shape.ids else {}),
+            **(batch.counted() if shape.run else {}),
         }
+        statement = number_statement if is_copied else append_statement
+        return _Plan(batch, run_id, statement(self._schema, shape), parameters, is_copied)
+
+    def _copy(self, link: Link, plan: _Plan, rows: list[tuple[Any, ...]]) -> int:
+        """Write the history of what was numbered as *rows* say, and return the seq before it."""
+        base = self._base(next(iter(rows), None), plan.run_id)
+        write_copy(link, self._schema, plan.batch.copied(self._site_id, base, rows[0][1]))
+        return base
 
     def _base(self, row: tuple[Any, ...] | None, run_id: str | None) -> int:
         """Return the seq before the batch, or raise what the conditions of *row* stood for."""
@@ -158,28 +170,9 @@ class Appender:
             raise NoActiveRunError(next(one for one in run_ids if one != name))
         return next(iter(run_ids), None)
 
-    def _ask(self, link: Link, text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return link.execute(query(text, self._schema), parameters).fetchall()
-
 
 def _is_ephemeral_with_id(draft: CheckedDraft) -> bool:
     return draft.id is not None and not draft.store_permanently
-
-
-def _shape(drafts: Sequence[CheckedDraft], run_id: str | None) -> Shape:
-    return Shape(
-        many=len(drafts) > 1,
-        run=run_id is not None,
-        no_run=any(draft.assumes_no_run for draft in drafts),
-        ids=any(draft.id is not None for draft in drafts),
-        latest=any(draft.make_current for draft in drafts),
-    )
-
-
-def _of_many(shape: Shape, rows: Rows) -> Shape:
-    return Shape(
-        many=len(rows) > 1, run=shape.run, no_run=False, ids=shape.ids, latest=shape.latest
-    )
 
 
 def _told_apart(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from telemetry_core import Plugins
-from telemetry_postgres import schema as tables
-from telemetry_postgres.settings import PostgresSettings
-from telemetry_postgres.storage import PostgresStorage
+if TYPE_CHECKING:
+    from telemetry_core import Plugins
+    from telemetry_postgres.storage import PostgresStorage
 
 
 @click.group()
@@ -24,11 +25,14 @@ def schema(name: str, version: int) -> None:
 
     For their owner to run, where a service's own role may only read and write.
     """
+    from telemetry_postgres.schema import script
+    from telemetry_postgres.settings import PostgresSettings
+
     try:
         PostgresSettings(url="postgresql://", schema=name)
     except ValueError as error:
         raise click.BadParameter(f"{name!r} is no schema: a-z 0-9 _ are") from error
-    click.echo(tables.script(name, version=version))
+    click.echo(script(name, version=version))
 
 
 @postgresql.command()
@@ -59,6 +63,8 @@ def days(plugins: Plugins, *, url: str) -> None:
 
 
 def _open(plugins: Plugins, url: str) -> PostgresStorage:
+    from telemetry_postgres.storage import PostgresStorage
+
     storage = plugins.open_storage(url, {})
     if not isinstance(storage, PostgresStorage):
         storage.close()

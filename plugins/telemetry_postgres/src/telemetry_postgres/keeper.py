@@ -18,7 +18,7 @@ from telemetry_postgres.watching import channel
 
 log = logging.getLogger(__name__)
 
-_TELL_S: Final = 0.02
+_TELL_S: Final = 0.005
 """A notification takes a lock of the whole database, so many commits share one (measured)."""
 _AGAIN_S: Final = 1.0
 _LOOK_S: Final = 60.0

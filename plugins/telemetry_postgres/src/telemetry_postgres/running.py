@@ -96,10 +96,10 @@ class Runs:
         return run_of(row)
 
     def _start(self, run: Run) -> Run:
-        with self._transactions.begin() as link:
-            named = {"site": self._site_id, "run_id": run.run_id}
-            row = link.execute(query(_ONE + " FOR UPDATE", self._schema), named).fetchone()
-            before = None if row is None else run_of(row)
+        named = {"site": self._site_id, "run_id": run.run_id}
+        locked = query(f"{_ONE} FOR UPDATE", self._schema)
+        with self._transactions.begin(locked, named) as (link, rows):
+            before = next(map(run_of, rows), None)
             if before is not None and before.is_active:
                 raise RunActiveError(before)
             wanted = resumed(before, run)

@@ -43,9 +43,13 @@ class Transactions:
             raise self._refused(error) from error
 
     @contextlib.contextmanager
-    def begin(self) -> Iterator[Link]:
+    def begin(
+        self, statement: SQL, parameters: Mapping[str, Any]
+    ) -> Iterator[tuple[Link, list[Row]]]:
         """
         Commit what the block does with the connection it is given, or none of it.
+
+        It begins with *statement*, sent in one go with the beginning, whose rows it is given too.
 
         Raises:
             UniqueViolation: A row is there already; nothing was kept.
@@ -54,8 +58,10 @@ class Transactions:
         """
         link = self._writer.link()
         try:
-            link.execute("BEGIN")
-            yield link
+            with link.pipeline():
+                link.execute("BEGIN")
+                cursor = link.execute(statement, parameters)
+            yield link, cursor.fetchall()
         except BaseException as error:
             _roll_back(link)
             if isinstance(error, psycopg.Error) and not isinstance(error, errors.UniqueViolation):
