@@ -41,9 +41,18 @@ class Draft:
 
 
 class _JSONBacked:
-    """Keeps `data` and `meta` as JSON text."""
+    """
+    Keeps `data` and `meta` as JSON text.
 
-    __slots__ = ("_data_json", "_meta_json", "_to_site")
+    The slots of all that derive from it stand here, so that one turns into another in half the
+    time: Python need not compare them first.
+    """
+
+    __slots__ = (
+        *("seq", "ts", "type", "data", "meta", "id", "run_id"),
+        *("make_current", "store_permanently", "is_duplicate"),
+        *("_data_json", "_meta_json", "_to_site"),
+    )
 
     _data_json: bytes
     _meta_json: bytes
@@ -141,7 +150,7 @@ class _BlankEvent(_JSONBacked):
     `__init__` does, and this happens for every event.
     """
 
-    __slots__ = Event.__slots__
+    __slots__ = ()
 
 
 @define(slots=True, weakref_slot=False, eq=False)

@@ -121,7 +121,11 @@ class Intake:
         if not drafts:
             return Report((), tuple(rejected))
         try:
-            events = commit.append(drafts, durable=durable)
+            events = (
+                commit.append(drafts, durable=durable)
+                if len(drafts) > 1
+                else [commit.append_one(drafts[0], durable)]
+            )
         except IdConflictError as error:
             if len(drafts) == 1:
                 rejected.append(Rejected(places[0], str(error)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -30,6 +31,7 @@ class Authority:
         return self.host == other.host and self.port in (None, other.port)
 
 
+@lru_cache(maxsize=256)  # nearly every request says the same
 def read_authority(text: str) -> Authority | None:
     """
     Return what *text* (`name:port`, `127.0.0.1`, `[::1]:6562`) means, or `None` if it is none.

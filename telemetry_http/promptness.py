@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-SLOW_S: Final = 0.1
-"""Longer than a call that needs no disk ever takes, and as long as clients may notice."""
+SLOW_S: Final = 1.0
+"""Longer than a call that needs no disk takes, also on a machine with too much to do."""
 
 REST_S: Final = 60.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from telemetry_http.bodies import read_body
 from telemetry_http.problems import RequestError
@@ -21,9 +21,20 @@ async def read_request(request: Request, kind: type[T], *, may_be_missing: bool 
     Return the body of *request* as a *kind*.
 
     Raises:
+        RequestError: As for `read_text`.
+        MalformedJSONError, InvalidEventError: As for `read_body`.
+    """
+    text = await read_text(request, may_be_missing=may_be_missing)
+    return kind() if not text and may_be_missing else read_body(text, kind)
+
+
+async def read_text(request: Request, *, may_be_missing: bool = False) -> bytes:
+    """
+    Return the body of *request*, which says that it is JSON unless it *may_be_missing* and is.
+
+    Raises:
         RequestError: 415 for another type or encoding, 413 for more than `MAX_BODY_BYTES`, 408 for
             a body that does not arrive in time.
-        MalformedJSONError, InvalidEventError: As for `read_body`.
     """
     headers = request.headers
     if "content-encoding" in headers:
@@ -36,24 +47,25 @@ async def read_request(request: Request, kind: type[T], *, may_be_missing: bool 
             body = await _read(request)
     except TimeoutError:
         raise RequestError(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
-    except ClientDisconnect:
-        raise RequestError(400, "the body was not sent to its end") from None
     if not body and may_be_missing:
-        return kind()
+        return body
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise RequestError(415, f"the body must be application/json, not {media_type!r:.100}")
-    return read_body(body, kind)
+    return body
 
 
 async def _read(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
+    body, is_whole = b"", False
+    while not is_whole:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise RequestError(400, "the body was not sent to its end")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
             raise _too_large()
-        parts.append(part)
-    return b"".join(parts)
+        is_whole = not message.get("more_body", False)
+    return body
 
 
 def _too_large() -> RequestError:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 # How long the ending waits for open requests, then for connections that were ended under them, and
 # then for tasks that were cancelled; the storage needs the rest of the promised 5 s.
-_GRACE_S: Final = 2.0
+_GRACE_S: Final = 1.5
 _HUNG_UP_S: Final = 0.5
 _CANCELLED_S: Final = 0.5
 IDLE_S: Final = 10.0

@@ -33,6 +33,7 @@ from telemetry_http.bodies import EventRequest, RunAnswer
 from telemetry_http.leases import Leases
 from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
+from telemetry_http.outage import Outage
 from telemetry_http.polling import Pollers
 from telemetry_http.promptness import Promptness
 from telemetry_http.run_watch import RunWatch
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 PostEventHook = Callable[[dict[str, Any], EventRequest], object]
 
 MAX_WAITING = 10_000
-_CLOSE_S = 3.0
+_CLOSE_S = 2.0
 _LOOK_S = 5.0
 _LEASES_CHECKED_S = 0.25
 _RUNS_LOOKED_AT_S = 1.0
@@ -102,6 +103,7 @@ class TelemetryService:
             )
         self._storage_timeout_s = storage_timeout_s
         self.tally = Tally()
+        self._outage = Outage()
         self._types = KnownTypes(self.recorder.current(), max_types)
         returns_at_once = self.recorder.storage.capabilities.returns_at_once
         self.promptness = Promptness(returns_at_once=returns_at_once)
@@ -198,11 +200,7 @@ class TelemetryService:
                 return record()
 
         try:
-            # Quicker than a way to another thread and back, where nobody has to wait for it.
-            if self.promptness.is_given:
-                event = self.promptness.call(record_admitted)
-            else:
-                event = await self.change(record_admitted)
+            event = await self._recorded(record_admitted)
         except (InvalidEventError, IdConflictError):
             self.tally.refused += 1
             raise
@@ -212,6 +210,22 @@ class TelemetryService:
             self.tally.recorded += 1
         return event
 
+    async def record_text(self, text: bytes) -> Event | None:
+        """
+        Record the event in *text* and count it; return `None` if it is refused.
+
+        Then nothing was done, and `record` says why. It is the quicker way for what is right.
+
+        Raises:
+            StorageError: As for `Recorder.record_json`.
+            BusyError: As for `change`.
+        """
+        report = await self._record_texts((text,))
+        if not report.events:
+            return None
+        self._count(report)
+        return report.events[0]
+
     async def record_texts(self, texts: Sequence[bytes]) -> Report:
         """
         Record the events in *texts*, each the JSON of one, and report what became of each.
@@ -220,21 +234,31 @@ class TelemetryService:
             StorageError: As for `Recorder.record_json`.
             BusyError: As for `change`.
         """
+        if self.promptness.is_given:
+            # A body that arrives quickly would leave nobody else a turn.
+            await lowlevel.checkpoint()
+        report = await self._record_texts(texts)
+        self._count(report)
+        self.tally.refused += len(report.rejected)
+        return report
 
+    async def _record_texts(self, texts: Sequence[bytes]) -> Report:
         def record() -> Report:
             with self._types.admission() as check_type:
                 return self.recorder.record_json(texts, check_type=check_type)
 
-        if self.promptness.is_given:
-            report = self.promptness.call(record)
-            # A body that arrives quickly would leave nobody else a turn.
-            await lowlevel.checkpoint()
-        else:
-            report = await self.change(record)
+        return await self._recorded(record)
+
+    async def _recorded(self, record: Callable[[], T]) -> T:
+        with self._outage.told():
+            # Quicker than a way to another thread and back, where nobody has to wait for it.
+            if self.promptness.is_given:
+                return self.promptness.call(record)
+            return await self.change(record)
+
+    def _count(self, report: Report) -> None:
         self.tally.recorded += len(report.events) - report.duplicates
         self.tally.duplicates += report.duplicates
-        self.tally.refused += len(report.rejected)
-        return report
 
     def check_writable(self) -> None:
         """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from telemetry_core import OutcomeUnknownError, StorageUnavailableError
@@ -100,22 +102,29 @@ class Workers:
         threading.Thread(target=self._work, name=f"telemetry-{self._name}", daemon=True).start()
 
     def _work(self) -> None:
+        call = self._next() or self._waiting.get()
         while True:
-            try:
-                call = self._waiting.get_nowait()
-            except queue.Empty:
-                # Counted before it waits, so that whoever puts a call there needs no new thread.
-                self._idle.release()
-                call = self._waiting.get()
             call.began = time.monotonic()
             with self._lock:
                 self._running.add(call)
-            call.run()
+            tell = call.run()
             with self._lock:
                 self._running.discard(call)
                 self._answered_since = max(self._answered_since, call.began)
+            # Free before it tells: whoever asks again at once needs no new thread.
+            following = self._next()
+            tell()
             # What it returned may be large, and the next call may be long in coming.
-            del call
+            del tell, call
+            call = following or self._waiting.get()
+
+    def _next(self) -> _Call | None:
+        """Return a call that waits; without one the thread counts as idle from now on."""
+        try:
+            return self._waiting.get_nowait()
+        except queue.Empty:
+            self._idle.release()
+            return None
 
 
 class _Call:
@@ -132,19 +141,22 @@ class _Call:
         """Whether nobody took it before."""
         return self._untaken.acquire(blocking=False)
 
-    def run(self) -> None:
+    def run(self) -> Callable[[], None]:
+        """Do what is asked for, and return what tells whoever waits of it."""
         if not self.take():
-            return
+            return _tell_nobody
         try:
             result, error = self._function(), None
         except BaseException as raised:  # noqa: BLE001  # it is raised again where it is awaited
             # A future cannot carry the end of an iterator.
             is_end = isinstance(raised, StopIteration)
             result, error = None, RuntimeError("the iterator ended") if is_end else raised
-        try:
+        return partial(self._tell, result, error)
+
+    def _tell(self, result: Any, error: BaseException | None) -> None:
+        # The loop may have ended before: nobody waits any more.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._finish, result, error)
-        except RuntimeError:
-            return  # the loop ended before: nobody waits any more
 
     def _finish(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():
@@ -153,3 +165,7 @@ class _Call:
             self.future.set_result(result)
         else:
             self.future.set_exception(error)
+
+
+def _tell_nobody() -> None:
+    """Whoever asked has been told that it takes too long."""

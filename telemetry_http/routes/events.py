@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import orjson
 from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
 from telemetry_core import InvalidEventError, Problem
-from telemetry_core.codec import event_json
-from telemetry_http.bodies import EventRequest
-from telemetry_http.requests import read_request
+from telemetry_core.codec import event_dict, event_json
+from telemetry_http.bodies import EventRequest, read_body
+from telemetry_http.requests import read_text
 from telemetry_http.service import TelemetryService
 
 JSON = "application/json"
@@ -19,11 +18,15 @@ JSON = "application/json"
 async def post_event(request: Request) -> Response:
     """Record the event in the body and answer with it."""
     service: TelemetryService = request.app.state.service
-    wanted = _named(await read_request(request, EventRequest), request)
-    event = await service.record(wanted)
+    text = await read_text(request)
+    is_plain = "idempotency-key" not in request.headers and not service.has_hooks
+    event = await service.record_text(text) if is_plain else None
+    if event is None:
+        wanted = _named(read_body(text, EventRequest), request)
+        event = await service.record(wanted)
+        if service.has_hooks:
+            service.event_posted(event_dict(event), wanted)
     envelope = event_json(event)
-    if service.has_hooks:
-        service.event_posted(orjson.loads(envelope), wanted)
     headers = {"Idempotent-Replayed": "true"} if event.is_duplicate else None
     return Response(envelope, headers=headers, media_type=JSON)
 

@@ -374,7 +374,7 @@ def test_an_event_of_a_strange_time_lies_in_no_range():
 def test_it_promises_no_more_than_it_says(storage):
     """A storage that says nothing is taken to be durable, cheap, and of one writer."""
     assert Capabilities() == storage.capabilities
-    assert (True, *[False] * 5, 256 * 1024) == astuple(storage.capabilities)
+    assert (True, *[False] * 6, True, 256 * 1024) == astuple(storage.capabilities)
 
 
 def test_leaving_its_block_closes_it():

@@ -3,11 +3,16 @@
 import asyncio
 import json
 import logging
+import resource
 
+import pytest
+
+from telemetry_core import IdConflictError, StorageUnavailableError
 from telemetry_http import TelemetryService
 from telemetry_http.logs import JSONFormatter
 from telemetry_http.metrics import Metrics
 from telemetry_http.observation import Observation
+from telemetry_http.outage import AGAIN_S, Outage
 
 EVENT = {"type": "weather", "data": 1}
 
@@ -104,3 +109,47 @@ def test_every_record_is_one_line_of_json():
     assert found["message"].startswith("one\ntwo ")
     assert "ValueError" in found["error"]
     assert found["ts"].endswith("Z")
+
+
+def test_a_full_disk_is_an_error_in_the_log(serve):
+    """Of all who cannot record one is told, once: whoever looks after the service."""
+    service = serve("--log-format", "json")
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (20_000, 20_000))
+    large = {"type": "image", "data": "x" * 50_000}
+    refused = [service.ask("POST", "/event", large).status for _ in range(5)]
+    refused.append(service.ask("POST", "/v1/events", [large]).status)
+    service.ask("POST", "/event", EVENT)
+
+    assert [507] * 6 == refused
+    (line,) = lines(service, "telemetry_http.outage")
+    assert "ERROR" == line["level"].upper()
+    assert line["message"].startswith("events are refused: no room to write ")
+
+
+@pytest.fixture
+def outage(caplog):
+    """Return a function that fails for a reason at a time, and tells how often that was logged."""
+    now = [0.0]
+    outage = Outage(lambda: now[0])
+
+    def fail(reason, at):
+        now[0] = at
+        with pytest.raises(type(reason)), outage.told():
+            raise reason
+        return len(caplog.records)
+
+    return fail
+
+
+def test_an_outage_is_told_once_a_minute(outage):
+    """A new reason at once."""
+    gone, slow = (StorageUnavailableError("db", why) for why in ("gone", "slow"))
+
+    assert 1 == outage(gone, 0) == outage(gone, AGAIN_S - 1)
+    assert 2 == outage(gone, AGAIN_S) == outage(gone, 2 * AGAIN_S - 1)
+    assert 3 == outage(slow, 2 * AGAIN_S - 1)
+
+
+def test_what_a_caller_did_wrong_is_no_outage(outage):
+    """The storage is well."""
+    assert 0 == outage(IdConflictError("a", 1), 0)

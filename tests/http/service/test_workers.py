@@ -173,3 +173,16 @@ def test_a_call_that_hangs_is_told_until_a_later_one_is_answered():
         run(ask())
     finally:
         release.set()
+
+
+def test_one_after_the_other_needs_one_thread():
+    """Each thread that was started keeps memory of its own."""
+    some = workers(threads=30)
+    seen = set()
+
+    async def ask():
+        for _ in range(300):
+            seen.add(await some.call(threading.get_ident))
+
+    run(ask())
+    assert 1 == len(seen)
