@@ -23,6 +23,7 @@ def fill(recorder):
                 recorder.record("image", {"file": f"{n:04}.fits", "é": "\u2028"})
             recorder.record("dome", "open", store_permanently=False)
     recorder.record("note", None, meta={"by": "Ada"}, make_current=False)
+    recorder.record("C:\\dome", 'a\tb\nc\rd\\e"f', meta={"path": "C:\\n"}, id="\\N")
     recorder.start_run("night")
     recorder.record("weather", 1, ts="2026-03-18T00:05:48.955123456Z")
 
@@ -42,8 +43,8 @@ def test_a_site_goes_into_the_database_and_back(url, tmp_path):
     with telemetry_core.open(here) as recorder:
         fill(recorder)
     report = copy(here, url, verify=True)
-    assert (report.read, report.is_verified) == (903, True)
-    assert copy(url, back, verify=True).read == 903
+    assert (report.read, report.is_verified) == (904, True)
+    assert copy(url, back, verify=True).read == 904
     assert everything(here) == everything(url) == everything(back)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +20,8 @@ from telemetry_core import Recorder
 from telemetry_core.clock import NS
 from telemetry_http.leases import LEASE, Leases
 from tests.postgres.replicas import PATIENCE_S, TELEMETRY, Service, ask, children_of, until
+
+PAGE = Path(__file__).parents[2] / "docs" / "postgresql.md"
 
 
 @pytest.fixture
@@ -187,6 +192,52 @@ def test_streams_go_on_while_replicas_are_restarted(url, tmp_path):
             service.stop()
 
 
+@pytest.fixture
+def nginx(two, tmp_path):
+    """The port of an nginx before both services, set up as the documentation says."""
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed; on Debian: apt install nginx-light")
+    port = _free_port()
+    (block,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for shown, real in ((6562, two[0].port), (6563, two[1].port), (8080, port)):
+        block = block.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{real}")
+    paths = "".join(
+        f"{name}_temp_path {tmp_path}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "conf").write_text(
+        f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error;\n"
+        f"events {{}}\nhttp {{\naccess_log off;\n{paths}{block}}}\n"
+    )
+    with subprocess.Popen(
+        ["nginx", "-p", tmp_path, "-c", tmp_path / "conf"], stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            until(lambda: _answers(port))
+            yield port
+        finally:
+            process.terminate()
+
+
+def test_a_proxy_may_ask_any_of_them(nginx):
+    """Through nginx: current, runs and streams are those of one service."""
+    clients = [Client([nginx]), Client([nginx])]
+    try:
+        seqs = []
+        for n in range(20):
+            if n == 10:
+                ask(nginx, "/run/start", {"run_id": "M42"})
+            event = ask(nginx, "/event", {"type": "weather", "data": n})
+            seqs.append(event["seq"])
+            assert event["meta"] == ({} if n < 10 else {"run_id": "M42"})
+            assert ask(nginx, "/current")["current"]["weather"] == event
+        for client in clients:
+            assert client.until_at(seqs[-1]) == seqs
+    finally:
+        for client in clients:
+            client.stop()
+
+
 def test_workers_share_a_port(url, tmp_path):
     """Each serves some of the connections, and one that is killed is started again."""
     with Service(url, tmp_path / "log", "--workers", "3") as service:
@@ -199,6 +250,7 @@ def test_workers_share_a_port(url, tmp_path):
         assert service.ask("/current")["current"]["weather"]["data"] == 19
         assert "is started again" in service.said
         assert service.said.count("listening on") == 1
+        assert "telemetry@" not in service.said  # a password might stand behind it
         assert service.stop() == 0
     assert "stopped" in service.said
     assert [pid for pid in workers if _is_there(pid)] == []
@@ -235,6 +287,14 @@ def _is_there(pid):
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
+        return False
+    return True
+
+
+def _answers(port):
+    try:
+        ask(port, "/ready")
+    except OSError:
         return False
     return True
 

@@ -18,6 +18,7 @@ from telemetry_core import (
     StorageUnavailableError,
     UnsupportedError,
 )
+from telemetry_core.memory import MemoryStorage
 from telemetry_core.testing import make_draft, make_run
 from telemetry_core.testing.calls import Call
 from telemetry_postgres import PostgresSettings, PostgresStorage
@@ -352,6 +353,28 @@ def test_a_wait_ends_with_the_storage_and_leaves_no_thread(open_storage):
         storage.close()
     with pytest.raises(StorageClosedError):
         call.result(PATIENCE_S)
+
+
+def test_an_older_event_that_is_replicated_is_not_current(open_storage):
+    """It fills a gap of the history, and no more."""
+    with MemoryStorage() as another:
+        events = append(another, *(make_draft(data=n) for n in range(3)))
+    with open_storage() as storage:
+        storage.replicate([events[0], events[2]])
+        storage.replicate([events[1]])
+        assert list(storage.read()) == events
+        assert storage.current()["weather"] == events[2]
+
+
+def test_other_processes_are_told(server, site, open_storage):
+    """A notification names the last seq, so that nobody has to wait for the next look."""
+    with open_storage() as storage, psycopg.connect(server.url(), autocommit=True) as link:
+        asked = f"SELECT site_id FROM telemetry.site WHERE name = '{site}'"
+        ((number,),) = server.execute(asked)
+        link.execute(f"LISTEN telemetry_{number}")
+        append(storage, make_draft(), make_draft("dome", store_permanently=False))
+        told = [note.payload for note in link.notifies(timeout=PATIENCE_S, stop_after=1)]
+    assert told == ["1"]
 
 
 def test_seqs_have_no_hole_after_a_refused_batch(open_storage):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from telemetry_core import (
@@ -53,19 +54,18 @@ class PostgresStorage(Storage):
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
-        self._is_closed = False
         self._readers = Readers(settings)
         self._writer = Writer(settings)
         self._keeper: Keeper | None = None
-        self._watch: Watch | None = None
-        try:
+        with ExitStack() as opened:
+            opened.callback(self._readers.close)
+            opened.callback(self._writer.close)
             with self._readers.link() as link:
-                self._open(link)
-        except BaseException:
-            self.close()
-            raise
+                self._open(link, opened)
+            self._opened = opened.pop_all()
 
-    def _open(self, link: Link) -> None:
+    def _open(self, link: Link, opened: ExitStack) -> None:
+        """Make all that stands on the tables; what has to be closed goes to *opened*."""
         settings = self._settings
         upgrade(link, settings)
         with told_as_ours(settings.place):
@@ -78,10 +78,11 @@ class PostgresStorage(Storage):
         self._replicator = Replicator(settings, transactions, site_id)
         self._reader = Reader(self._readers, settings.schema, site_id)
         self._watch = Watch(settings, site_id, self._reader.head)
+        opened.callback(self._watch.close)
         if not settings.read_only:
-            keeper = Keeper(settings, site_id)
-            keeper.start(link)
-            self._keeper = keeper
+            self._keeper = Keeper(settings, site_id)
+            self._keeper.start(link)
+            opened.callback(self._keeper.close)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -123,7 +124,7 @@ class PostgresStorage(Storage):
 
     def wait(self, after: int, timeout: float | None = None) -> int:
         self._readers.check_open()
-        return self._watched().wait(after, timeout)
+        return self._watch.wait(after, timeout)
 
     def removed_through(self) -> int:
         return self._reader.removed_through()
@@ -165,29 +166,16 @@ class PostgresStorage(Storage):
         return f"{schema}.{called}"
 
     def close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._watch is not None:
-            self._watch.close()
-        if self._keeper is not None:
-            self._keeper.close()
-        self._writer.close()
-        self._readers.close()
+        self._opened.close()
 
     def _stored(self, events: Sequence[Event]) -> None:
         """Tell those who wait that *events* are there."""
         kept = (one.seq for one in reversed(events) if one.store_permanently)
         last = next(kept, 0)
         if last:
-            self._watched().passed(last)
+            self._watch.passed(last)
             if self._keeper is not None:
                 self._keeper.stored(last)
-
-    def _watched(self) -> Watch:
-        if self._watch is None:
-            raise StorageUnavailableError(self._settings.place, "it was not opened")
-        return self._watch
 
     def _check_writer(self) -> None:
         self._readers.check_open()
