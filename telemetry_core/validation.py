@@ -206,6 +206,7 @@ class Checker:
         try:
             text = orjson.dumps(value, self._default, orjson.OPT_NON_STR_KEYS)
         except TypeError:
+            _check_depth(value, path)
             raise _find_problem(value, path, self._default, error) from None
         try:
             read_json(text)
@@ -316,16 +317,17 @@ def _canonical_ts(ts: str | datetime) -> str:
 
 def _check_depth(value: Any, path: str) -> None:
     """Refuse lists and objects in more than `MAX_DEPTH` levels, the outermost included."""
-    containers = [value]
-    for _ in range(MAX_DEPTH):
-        containers = [
-            child
-            for parent in containers
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
+    inside = [value]
+    for _ in range(MAX_DEPTH + 1):
+        # Each once, though it may stand in several places, or in itself.
+        containers = {id(one): one for one in inside if isinstance(one, dict | list | tuple)}
         if not containers:
             return
+        inside = [
+            child
+            for one in containers.values()
+            for child in (one.values() if isinstance(one, dict) else one)
+        ]
     raise _invalid(path, f"nested deeper than {MAX_DEPTH} levels")
 
 
