@@ -23,6 +23,7 @@ from telemetry_http.headers import HeaderLimit
 from telemetry_http.metrics import Metrics
 from telemetry_http.observation import Observation
 from telemetry_http.problems import RequestError, problem, problem_of
+from telemetry_http.routes.current import CurrentText
 from telemetry_http.routes.table import ROUTES
 from telemetry_http.service import TelemetryService
 from telemetry_http.tokens import NO_TOKENS, Tokens
@@ -70,6 +71,7 @@ def create_app(service: TelemetryService, access: Access = LOCAL) -> Starlette:
     app.state.service = service
     app.state.access = access
     app.state.metrics = metrics
+    app.state.current_text = CurrentText()
     return app
 
 

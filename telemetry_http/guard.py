@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +14,9 @@ from telemetry_http.problems import problem
 LOOPBACK: Final = (Authority("localhost"), Authority("127.0.0.1"), Authority("::1"))
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = frozenset({b"host", b"origin", b"sec-fetch-site"})
+
+Refusal = tuple[int, str]
+"""A status and what is wrong."""
 
 
 class Guard:
@@ -37,6 +41,8 @@ class Guard:
         self._hosts = tuple(hosts)
         self._origins = frozenset(read_origin(origin) for origin in origins) - {None}
         self._any_address = any_address
+        # Nearly every request says the same.
+        self._judged = lru_cache(maxsize=256)(self._judge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
@@ -51,28 +57,32 @@ class Guard:
             return
         await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        given: dict[bytes, list[str]] = {}
-        for name, value in scope["headers"]:
-            if name in _HEADERS:
-                given.setdefault(name, []).append(value.decode("latin-1"))
-        hosts = given.get(b"host", [])
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        given = tuple(header for header in scope["headers"] if header[0] in _HEADERS)
+        return self._judged(scope["scheme"], scope["method"] in SAFE, given)
+
+    def _judge(
+        self,
+        scheme: str,
+        is_safe: bool,  # noqa: FBT001
+        given: tuple[tuple[bytes, bytes], ...],
+    ) -> Refusal | None:
+        hosts, origins, sites = (
+            [value.decode("latin-1") for name, value in given if name == wanted]
+            for wanted in (b"host", b"origin", b"sec-fetch-site")
+        )
         host = read_authority(hosts[0]) if len(hosts) == 1 else None
         if host is None or not self._is_ours(host):
             return 421, f"this service does not answer for the host {', '.join(hosts)!r:.100}"
-        if scope["method"] in SAFE:
+        if is_safe:
             return None
-        ours = {(scope["scheme"], with_port(host, scope["scheme"])), *self._origins}
-        origins = given.get(b"origin", [])
+        ours = {(scheme, with_port(host, scheme)), *self._origins}
         for origin in origins:
             if read_origin(origin) not in ours:
                 return 403, f"requests from the origin {origin!r:.100} may change nothing here"
         # A page that was let in by its origin is on another site, and says so.
         is_known = bool(origins) and bool(self._origins)
-        if not is_known and set(map(str.lower, given.get(b"sec-fetch-site", []))) - {
-            "same-origin",
-            "none",
-        }:
+        if not is_known and set(map(str.lower, sites)) - {"same-origin", "none"}:
             return 403, "requests from another site may change nothing here"
         return None
 

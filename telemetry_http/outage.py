@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from telemetry_core import IdConflictError, StorageError
@@ -24,18 +23,11 @@ class Outage:
         self._reason = ""
         self._again_at = 0.0
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Tell of what is raised inside, if the storage is to blame for it."""
-        try:
-            yield
-        except (StorageError, BusyError) as error:
-            if not isinstance(error, IdConflictError):
-                self._tell(str(error))
-            raise
-
-    def _tell(self, reason: str) -> None:
-        now = self._clock()
+    def tell(self, error: StorageError | BusyError) -> None:
+        """Tell of *error*, unless the storage is not to blame for it."""
+        reason, now = str(error), self._clock()
+        if isinstance(error, IdConflictError):
+            return
         if reason != self._reason or now >= self._again_at:
             log.error("events are refused: %s", reason)
             self._reason, self._again_at = reason, now + AGAIN_S

@@ -21,6 +21,7 @@ from telemetry_core import (
     Plugins,
     Run,
     Storage,
+    StorageError,
     StorageUnavailableError,
     hookimpl,
     system_clock,
@@ -30,6 +31,7 @@ from telemetry_core.clock import instant_ns
 from telemetry_core.intake import Report
 from telemetry_core.recorder import Recorder
 from telemetry_http.bodies import EventRequest, RunAnswer
+from telemetry_http.errors import BusyError
 from telemetry_http.leases import Leases
 from telemetry_http.live import Live
 from telemetry_http.open_ended import OpenEnded
@@ -250,11 +252,14 @@ class TelemetryService:
         return await self._recorded(record)
 
     async def _recorded(self, record: Callable[[], T]) -> T:
-        with self._outage.told():
+        try:
             # Quicker than a way to another thread and back, where nobody has to wait for it.
             if self.promptness.is_given:
                 return self.promptness.call(record)
             return await self.change(record)
+        except (StorageError, BusyError) as error:
+            self._outage.tell(error)
+            raise
 
     def _count(self, report: Report) -> None:
         self.tally.recorded += len(report.events) - report.duplicates

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ANNOUNCED: Final = ("1.1", "1.0")
+_ANNOUNCING: Final = (b"content-length", b"transfer-encoding")
 
 
 class Unread:
@@ -24,7 +28,7 @@ class Unread:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_read = False
+        is_read = not _may_have_body(scope)
 
         async def receive_seen() -> Message:
             nonlocal is_read
@@ -43,6 +47,13 @@ class Unread:
                 draining.cancel()
 
         await self._app(scope, receive_seen, send_draining)
+
+
+def _may_have_body(scope: Scope) -> bool:
+    # Of HTTP/1 the head says so; a body of HTTP/2 needs no announcement.
+    if scope["http_version"] not in _ANNOUNCED:
+        return True
+    return any(name in _ANNOUNCING for name, _ in scope["headers"])
 
 
 async def _drain(receive: Receive) -> None:

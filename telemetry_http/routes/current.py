@@ -22,10 +22,26 @@ from telemetry_http.tags import tagged
 _PREFIX = "/current/"
 
 
+class CurrentText:
+    """The current events as an object by type, made anew only when one of them is another."""
+
+    def __init__(self) -> None:
+        self._seqs: list[int] = []
+        self._text = b"{}"
+
+    def of(self, snapshot: Snapshot) -> bytes:
+        """Return *snapshot* as JSON text."""
+        seqs = [event.seq for event in snapshot.events.values()]
+        if seqs != self._seqs:
+            self._text = _by_type(snapshot)
+            self._seqs = seqs
+        return self._text
+
+
 async def get_current(request: Request) -> Response:
     """Answer with the latest event of every type."""
     snapshot = await _snapshot(request)
-    return tagged(request, b'{"current":%b}' % _by_type(snapshot))
+    return tagged(request, b'{"current":%b}' % _text(request).of(snapshot))
 
 
 async def get_current_type(request: Request) -> Response:
@@ -43,7 +59,7 @@ async def get_v1_current(request: Request) -> Response:
     if at is None:
         snapshot = await _snapshot(request)
         facts = b'"as_of_seq":%d,"at":null' % snapshot.as_of_seq
-        return tagged(request, b'{%b,"current":%b}' % (facts, _by_type(snapshot)))
+        return tagged(request, b'{%b,"current":%b}' % (facts, _text(request).of(snapshot)))
     service: TelemetryService = request.app.state.service
     moment, events = await service.ask(partial(current_at, service.recorder, at))
     as_of_seq = max((event.seq for event in events.values()), default=0)
@@ -54,6 +70,11 @@ async def get_v1_current(request: Request) -> Response:
 def _by_type(events: Mapping[str, Event]) -> bytes:
     members = (orjson.dumps(type_) + b":" + event_json(event) for type_, event in events.items())
     return b"{%b}" % b",".join(members)
+
+
+def _text(request: Request) -> CurrentText:
+    text: CurrentText = request.app.state.current_text
+    return text
 
 
 async def _snapshot(request: Request) -> Snapshot:
