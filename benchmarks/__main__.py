@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ALL = ("record", "history", "http", "migrate", "postgres")
+ALL = ("record", "history", "http", "ingest", "stream", "migrate", "postgres")
 
 
 def main(names: list[str]) -> None:

@@ -154,7 +154,7 @@ class Checker:
         longest = max(map(len, texts))
         if longest * _GROWN > self._max_event_bytes:
             return None
-        if longest > _DEEP and any(map(_may_nest, texts)):
+        if longest > _DEEP and any(map(_nests_inside, texts)):
             return None
         given = [one for one in ts if one is not None]
         if not _ENDS.issuperset(map(_end_of, given)):
@@ -206,6 +206,7 @@ class Checker:
         try:
             text = orjson.dumps(value, self._default, orjson.OPT_NON_STR_KEYS)
         except TypeError:
+            _check_depth(value, path)
             raise _find_problem(value, path, self._default, error) from None
         try:
             read_json(text)
@@ -271,6 +272,13 @@ def _nests(text: bytes) -> bool:
     return not is_flat and _may_nest(text)
 
 
+def _nests_inside(text: bytes) -> bool:
+    """Whether an event in the JSON *text* may nest too deep: as `_nests`, one object further in."""
+    data = text.find(b"{", 1)
+    is_flat = text.find(b"[") < 0 and text.find(b"{", data + 1) < 0
+    return not is_flat and _may_nest(text)
+
+
 def _may_nest(text: bytes) -> bool:
     return text.count(b"[") + text.count(b"{") > MAX_DEPTH
 
@@ -309,16 +317,17 @@ def _canonical_ts(ts: str | datetime) -> str:
 
 def _check_depth(value: Any, path: str) -> None:
     """Refuse lists and objects in more than `MAX_DEPTH` levels, the outermost included."""
-    containers = [value]
-    for _ in range(MAX_DEPTH):
-        containers = [
-            child
-            for parent in containers
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
+    inside = [value]
+    for _ in range(MAX_DEPTH + 1):
+        # Each once, though it may stand in several places, or in itself.
+        containers = {id(one): one for one in inside if isinstance(one, dict | list | tuple)}
         if not containers:
             return
+        inside = [
+            child
+            for one in containers.values()
+            for child in (one.values() if isinstance(one, dict) else one)
+        ]
     raise _invalid(path, f"nested deeper than {MAX_DEPTH} levels")
 
 

@@ -23,33 +23,11 @@ from telemetry_http.headers import HeaderLimit
 from telemetry_http.metrics import Metrics
 from telemetry_http.observation import Observation
 from telemetry_http.problems import RequestError, problem, problem_of
-from telemetry_http.routes import batch, current, events, history, live, runs, status
+from telemetry_http.routes.table import ROUTES
 from telemetry_http.service import TelemetryService
 from telemetry_http.tokens import NO_TOKENS, Tokens
 
 log = logging.getLogger(__name__)
-
-ROUTES = (
-    Route("/event", events.post_event, methods=["POST"]),
-    Route("/current", current.get_current, methods=["GET"]),
-    Route("/current/{type:path}", current.get_current_type, methods=["GET"]),
-    Route("/run", runs.get_run, methods=["GET"]),
-    Route("/run/start", runs.start_run, methods=["POST"]),
-    Route("/run/stop", runs.stop_run, methods=["POST"]),
-    Route("/v1/events", batch.post_events, methods=["POST"]),
-    Route("/v1/events", history.get_events, methods=["GET"]),
-    Route("/v1/events/{seq:int}", history.get_one_event, methods=["GET"]),
-    Route("/v1/current", current.get_v1_current, methods=["GET"]),
-    Route("/v1/stream", live.get_stream, methods=["GET"]),
-    Route("/v1/runs", runs.get_runs, methods=["GET"]),
-    Route("/v1/runs", runs.start_v1_run, methods=["POST"]),
-    Route("/v1/runs/{run_id}", runs.get_one_run, methods=["GET"]),
-    Route("/v1/runs/{run_id}/stop", runs.stop_v1_run, methods=["POST"]),
-    Route("/v1/runs/{run_id}/heartbeat", runs.post_heartbeat, methods=["POST"]),
-    Route("/health", status.get_health, methods=["GET"]),
-    Route("/ready", status.get_ready, methods=["GET"]),
-    Route("/shutdown", status.shutdown, methods=["POST"]),
-)
 
 
 @frozen(kw_only=True)

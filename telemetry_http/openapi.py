@@ -1,29 +1,25 @@
-"""The description of the service in OpenAPI 3.1, made from its routes and what their code names."""
+"""The description of the service in OpenAPI 3.1, made from its routes and what they declare."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from types import CodeType
 from typing import Any, Final
 
-import attrs
 import msgspec
 import orjson
-from attrs import frozen
 from starlette.convertors import FloatConvertor, IntegerConvertor
 from starlette.routing import BaseRoute, Route
 
 import telemetry_http
-from telemetry_http.answers import ALSO, ANSWERS, CREATES, MANY, SSE, ProblemDocument
+from telemetry_http.answers import ProblemDocument
 from telemetry_http.authorization import needed
 from telemetry_http.guard import SAFE
+from telemetry_http.operations import SSE, DescribedRoute, Operation
 
-_BODIES: Final = "telemetry_http.bodies"
 _REFERENCE: Final = "#/components/schemas/{name}"
-_OPTIONAL_BODY: Final = "may_be_missing"
 
 STATUSES: Final = {
     200: "It was done",
@@ -62,24 +58,11 @@ _NARROWED: Final[dict[str, dict[str, dict[str, Any]]]] = {
 }
 """What the classes of the bodies do not say of their texts, and the core checks."""
 
+_DONE: Final = {HTTPStatus.OK, HTTPStatus.CREATED}
 _ALWAYS: Final = {200, 421, 431}
 _ASKS_FOR_TOKEN: Final = {401, 503}
 _CHANGES: Final = {403, 409, 507}
 _TAKES_BODY: Final = {400, 408, 413, 415, 422}
-_FOLLOWS: Final = {"tagged": 304, "format_for": 406}
-"""What a handler may answer with because of what it calls."""
-
-_MAY_BE_NONE: Final = frozenset({"GET /run", "POST /run/stop"})
-
-
-@frozen
-class _Named:
-    """The classes that a handler's code names: what it reads and what it answers."""
-
-    request: type | None = None
-    query: type | None = None
-    answer: type | str | None = None
-    names: frozenset[str] = frozenset()
 
 
 def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
@@ -90,11 +73,10 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
         if isinstance(route, Route) and route.include_in_schema
         for method in sorted((route.methods or set()) - {"HEAD"})
     ]
-    named = {(method, route.path_format): _named(method, route) for method, route in found}
-    schemas = _schemas(named.values())
+    schemas = _schemas([_of(route) for _, route in found])
     paths: dict[str, Any] = {}
     for method, route in found:
-        operation = _operation(method, route, named[method, route.path_format])
+        operation = _operation(method, route, _of(route))
         paths.setdefault(route.path_format, {})[method.lower()] = operation
     return {
         "openapi": "3.1.1",
@@ -118,7 +100,7 @@ def document(routes: Iterable[BaseRoute]) -> bytes:
     return orjson.dumps(describe(routes), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _operation(method: str, route: Route, named: _Named) -> dict[str, Any]:
+def _operation(method: str, route: Route, declared: Operation) -> dict[str, Any]:
     summary, _, rest = inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")
     permission = needed(method, route.path)
     operation: dict[str, Any] = {
@@ -129,37 +111,36 @@ def _operation(method: str, route: Route, named: _Named) -> dict[str, Any]:
     }
     if rest.strip():
         operation["description"] = rest.strip()
-    parameters = [*_path_parameters(route), *_query_parameters(named.query)]
+    parameters = [*_path_parameters(route), *_query_parameters(declared.query)]
     if parameters:
         operation["parameters"] = parameters
-    if named.request is not None:
+    if declared.takes is not None:
         operation["requestBody"] = {
-            "required": _OPTIONAL_BODY not in named.names,
-            "content": _body(f"{method} {route.path_format}", named.request),
+            "required": not declared.may_be_missing,
+            "content": _body(declared.takes, declared.takes_lines),
         }
-    operation["responses"] = _responses(method, route, named)
+    operation["responses"] = _responses(method, route, declared)
     return operation
 
 
-def _body(operation: str, request: type) -> dict[str, Any]:
-    schema = {"$ref": _REFERENCE.format(name=request.__name__)}
-    if operation not in MANY:
+def _body(kind: type, media_types_of_lines: tuple[str, ...]) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(name=kind.__name__)}
+    if not media_types_of_lines:
         return {"application/json": {"schema": schema}}
     # Lines are no JSON, so no schema can say more of them than that they are text.
-    lines = {media_type: {"schema": {"type": "string"}} for media_type in MANY[operation]}
+    lines = {media_type: {"schema": {"type": "string"}} for media_type in media_types_of_lines}
     return {**lines, "application/json": {"schema": {"type": "array", "items": schema}}}
 
 
-def _responses(method: str, route: Route, named: _Named) -> dict[str, Any]:
+def _responses(method: str, route: Route, declared: Operation) -> dict[str, Any]:
     problem = {"$ref": _REFERENCE.format(name=ProblemDocument.__name__)}
     content = {"application/problem+json": {"schema": problem}}
     answers: dict[str, Any] = {
         str(status): {"description": STATUSES[status], "content": content}
-        for status in sorted(_statuses(method, route, named))
+        for status in sorted(_statuses(method, route, declared))
     }
-    operation = f"{method} {route.path_format}"
-    done = _content(named.answer, *ALSO.get(operation, ()))
-    for status in [200, 201] if operation in CREATES else [200]:
+    done = _content(declared.answers, *declared.also)
+    for status in sorted({HTTPStatus.OK} | declared.statuses & _DONE):
         answers[str(status)] = {"description": STATUSES[status], **done}
     if "304" in answers:
         del answers["304"]["content"]
@@ -168,19 +149,18 @@ def _responses(method: str, route: Route, named: _Named) -> dict[str, Any]:
     return answers
 
 
-def _statuses(method: str, route: Route, named: _Named) -> set[int]:
+def _statuses(method: str, route: Route, declared: Operation) -> set[int]:
     """Return what *route* may answer with: it follows from what it takes and does."""
-    statuses = set(_ALWAYS)
+    statuses = _ALWAYS | declared.statuses - _DONE
     if needed(method, route.path) is not None:
         statuses |= _ASKS_FOR_TOKEN
     if method not in SAFE:
         statuses |= _CHANGES
-    if named.request is not None:
+    if declared.takes is not None:
         statuses |= _TAKES_BODY
-    statuses |= {status for name, status in _FOLLOWS.items() if name in named.names}
-    if named.query is not None:
+    if declared.query is not None:
         statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
-    if route.param_convertors or f"{method} {route.path_format}" in _MAY_BE_NONE:
+    if route.param_convertors:
         statuses.add(HTTPStatus.NOT_FOUND)
     return statuses
 
@@ -218,15 +198,15 @@ def _query_parameters(query: type | None) -> Iterator[dict[str, Any]]:
         yield {"name": name.rstrip("_"), "in": "query", "required": required, "schema": of_it}
 
 
-def _schemas(named: Iterable[_Named]) -> dict[str, Any]:
+def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
     classes: dict[str, type] = {ProblemDocument.__name__: ProblemDocument}
     requests = set()
-    for one in named:
-        for kind in (one.request, one.answer):
+    for one in operations:
+        for kind in (one.takes, one.answers):
             if isinstance(kind, type):
                 classes[kind.__name__] = kind
-        if one.request is not None:
-            requests.add(one.request.__name__)
+        if one.takes is not None:
+            requests.add(one.takes.__name__)
     chosen = [classes[name] for name in sorted(classes)]
     _, schemas = msgspec.json.schema_components(chosen, ref_template=_REFERENCE)
     for name in requests:
@@ -243,56 +223,16 @@ def _narrow(schema: dict[str, Any], narrower: dict[str, Any]) -> None:
             choice.update(narrower)
 
 
-def _named(method: str, route: Route) -> _Named:
-    """Return what the code of the handler of *route* names, and what the table has for it."""
-    handler = inspect.unwrap(route.endpoint)
-    scope = getattr(handler, "__globals__", {})
-    names = _names_used_by(handler, scope)
-    found: dict[str, Any] = {}
-    for name in sorted(names):
-        kind = scope.get(name)
-        if not (isinstance(kind, type) and attrs.has(kind) and kind.__module__.startswith(_BODIES)):
-            continue
-        for role in ("Request", "Query", "Answer"):
-            if name.endswith(role):
-                found[role.lower()] = kind
-    answer = found.get("answer", ANSWERS.get(f"{method} {route.path_format}"))
-    return _Named(found.get("request"), found.get("query"), answer, frozenset(names))
-
-
-def _names_used_by(handler: Any, scope: Mapping[str, Any]) -> set[str]:
-    """Return the names in the code of *handler*, and of what it calls in its own module."""
-    names: set[str] = set()
-    waiting = [handler]
-    while waiting:
-        new = set(_names(getattr(waiting.pop(), "__code__", None))) - names
-        names |= new
-        waiting += [
-            scope[name]
-            for name in sorted(new)
-            if getattr(scope.get(name), "__module__", None) == handler.__module__
-        ]
-    return names
-
-
-def _names(code: CodeType | None) -> Iterator[str]:
-    """Yield every name that *code*, and what is defined in it, looks up or passes by."""
-    if code is None:
-        return
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-        elif isinstance(constant, tuple):
-            # The keywords of a call.
-            yield from (one for one in constant if isinstance(one, str))
+def _of(route: Route) -> Operation:
+    """Return what is said of *route*; a plugin need not say anything."""
+    return route.operation if isinstance(route, DescribedRoute) else Operation()
 
 
 def main() -> None:
     """Print the description of our own routes."""
     from telemetry_core import Plugins
     from telemetry_http import extensions
-    from telemetry_http.app import ROUTES
+    from telemetry_http.routes.table import ROUTES
 
     plugins = Plugins()
     extensions.prepare(plugins)

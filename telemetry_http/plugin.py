@@ -42,12 +42,11 @@ def telemetry_register_commands(cli: click.Group) -> None:
 @hookimpl(optionalhook=True)
 def telemetry_register_routes() -> Sequence[BaseRoute]:
     """Add the routes by which the service tells about itself."""
-    from starlette.routing import Route
-
+    from telemetry_http.operations import HTML, TEXT, DescribedRoute, Operation
     from telemetry_http.routes import description, metrics
 
     return (
-        Route("/metrics", metrics.get_metrics, methods=["GET"]),
-        Route("/openapi.json", description.get_openapi, methods=["GET"]),
-        Route("/docs", description.get_docs, methods=["GET"]),
+        DescribedRoute("GET", "/metrics", metrics.get_metrics, Operation(answers=TEXT)),
+        DescribedRoute("GET", "/openapi.json", description.get_openapi, Operation()),
+        DescribedRoute("GET", "/docs", description.get_docs, Operation(answers=HTML)),
     )

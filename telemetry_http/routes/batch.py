@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from sys import getsizeof
 from typing import Final
 
 import attrs
@@ -23,6 +24,9 @@ from telemetry_http.uploads import LONGEST, BrokenBodyError, texts_of
 JSON = "application/json"
 REJECTED_TOLD: Final = 1000
 """So many rejected lines are named; the others are counted."""
+
+_TOGETHER_BYTES: Final = 1024 * 1024
+"""No more waits in memory for a commit that is costly."""
 
 
 async def post_events(request: Request) -> Response:
@@ -56,14 +60,34 @@ async def post_events(request: Request) -> Response:
 
 
 async def _record_all(request: Request, service: TelemetryService, tally: _Tally) -> None:
+    # A body without a declared length may take for ever, and is recorded as it comes. A storage
+    # that returns at once gains nothing by waiting for the rest of the others.
+    is_awaited = "content-length" in request.headers and not service.promptness.is_given
+    waiting: list[bytes] = []
+    waiting_bytes = 0
     async with aclosing(texts_of(request)) as blocks:
-        async for texts in blocks:
-            report = await service.record_texts(texts)
-            tally.add(texts, report)
-            if service.has_hooks:
-                for event in report.events:
-                    if not event.is_duplicate:
-                        service.event_posted(event_dict(event), _request_of(event))
+        try:
+            async for texts in blocks:
+                waiting += texts
+                waiting_bytes += sum(map(getsizeof, texts))
+                if not is_awaited or waiting_bytes > _TOGETHER_BYTES:
+                    given, waiting, waiting_bytes = waiting, [], 0
+                    await _record(given, service, tally)
+        except BrokenBodyError:
+            await _record(waiting, service, tally)
+            raise
+        await _record(waiting, service, tally)
+
+
+async def _record(texts: list[bytes], service: TelemetryService, tally: _Tally) -> None:
+    if not texts:
+        return
+    report = await service.record_texts(texts)
+    tally.add(texts, report)
+    if service.has_hooks:
+        for event in report.events:
+            if not event.is_duplicate:
+                service.event_posted(event_dict(event), _request_of(event))
 
 
 def _request_of(event: Event) -> EventRequest:

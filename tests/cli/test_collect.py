@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from tests.ports import lasting_port
+
 COLLECTOR = """
 import itertools
 from telemetry_core import CollectorType, hookimpl
@@ -100,7 +102,7 @@ def test_an_end_before_the_last_reading_is_told(commands, eventually):
 
 def test_a_service_that_goes_away_costs_only_readings(commands, eventually):
     """It tries again, and goes on where the service is back."""
-    service = commands.serve()
+    service = commands.serve(port=lasting_port())
     running = commands.start("collect", "host", "--every", "0.1", "--json", *service.at)
     eventually(lambda: running.out)
     service.running.end(signal.SIGKILL)

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from tests.ports import lasting_port
+
 
 def _fill(telemetry, where):
     telemetry("record", "weather", '{"sky": "clear"}', *where)
@@ -103,7 +105,7 @@ def test_follow_of_one_type_shows_no_other(telemetry, commands, site, eventually
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_follow_outlives_the_service(telemetry, commands, eventually, more):
     """It says once that nobody answers, once that somebody does, and goes on."""
-    service = commands.serve()
+    service = commands.serve(port=lasting_port())
     telemetry("record", "weather", "1", *service.at)
     following = commands.start(*FOLLOW, *more, *service.at)
     eventually(lambda: following.out)

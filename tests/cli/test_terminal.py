@@ -15,6 +15,8 @@ import threading
 import pytest
 from attrs import define, field
 
+from tests.ports import lasting_port
+
 # A terminal must be the controlling one, so that Ctrl-C typed into it becomes a signal.
 _PROGRAM = """
 import fcntl, termios
@@ -182,7 +184,7 @@ def test_the_terminal_is_given_back(follow, record, eventually, how):
 
 def test_the_picture_outlives_the_service(terminal, telemetry, commands, eventually):
     """It keeps what was known, says what is wrong on top, and goes on."""
-    service = commands.serve()
+    service = commands.serve(port=lasting_port())
     telemetry("record", "weather", '"before"', *service.at)
     shown = terminal("current", "--follow", "--interval", "0.05", *service.at)
     eventually(lambda: '"before"' in shown.text)

@@ -116,13 +116,20 @@ def test_data_and_meta_nest_a_hundred_levels(recorder, as_objects):
 
 
 @pytest.mark.parametrize("as_objects", [False, True])
-@pytest.mark.parametrize("depth", [101, 250, 300])
+@pytest.mark.parametrize("depth", [101, 250, 300, 5000])
 @pytest.mark.parametrize("inner", [1, "x" * 300])
 def test_deeper_nesting_is_refused(recorder, depth, inner, as_objects):
-    """In data and in meta, whatever lies at the bottom."""
+    """In data and in meta, whatever lies at the bottom, and in as many words."""
     deep = nested(depth, inner, as_objects=as_objects)
-    assert refusal(recorder, data=deep)[0].startswith("$.data")
-    assert refusal(recorder, meta={"x": deep})[0].startswith("$.meta")
+    assert ("$.data", "nested deeper than 100 levels") == refusal(recorder, data=deep)
+    assert ("$.meta", "nested deeper than 100 levels") == refusal(recorder, meta={"x": deep})
+
+
+def test_nesting_without_end_is_refused(recorder):
+    """A list that stands in itself, twice, and tuples."""
+    endless = [1]
+    endless += [endless, (endless, {"a": endless})]
+    assert ("$.data", "nested deeper than 100 levels") == refusal(recorder, data=endless)
 
 
 def test_breadth_is_not_depth(recorder):

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from http.client import HTTPConnection
@@ -12,6 +11,7 @@ from http.client import HTTPConnection
 from attrs import define
 
 from tests.faults.driver import PATIENCE_S, wait_until
+from tests.ports import lasting_port
 
 _COMMAND = "from telemetry_core.cli import main; main()"
 
@@ -27,7 +27,7 @@ class Service:
     @contextlib.contextmanager
     def running(cls, site, environment=None):
         """Start one on the directory *site*, wait until it answers, and kill it at the end."""
-        port = _free_port()
+        port = lasting_port()
         words = ["run", "--port", str(port), "--site-dir", str(site)]
         service = cls(
             subprocess.Popen(
@@ -72,9 +72,3 @@ def send(connection, method, path, value=None):
     connection.request(method, path, body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())
-
-
-def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -259,7 +259,6 @@ def test_any_day_is_as_the_model_says():
             stateful_step_count=40 if IS_LONG else 20,
             derandomize=not IS_LONG,
             database=None,
-            deadline=None,
             # The shortest way to a fault is worth minutes only where there is time for them.
             phases=[Phase.generate, Phase.shrink] if IS_LONG else [Phase.generate],
             suppress_health_check=list(HealthCheck),

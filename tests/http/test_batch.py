@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from telemetry_core import Capabilities
+from telemetry_core.memory import MemoryStorage
 from telemetry_http import TelemetryService, create_app
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -274,3 +276,55 @@ def test_hooks_are_told_of_each_event_that_is_new():
 
     assert [1, 2, 2] == [event["data"] for event, _ in told]
     assert [("w", "a"), ("w", None), ("w", None)] == [(one.type, one.id) for _, one in told]
+
+
+class CostlyStorage(MemoryStorage):
+    """A storage whose commits are costly, so it counts them."""
+
+    def __init__(self):
+        super().__init__()
+        self.commits = []
+
+    @property
+    def capabilities(self):
+        """The commit is costly, and does not return at once."""
+        return Capabilities(durable=False, costly_commit=True, keeps_ephemeral=True)
+
+    def append(self, drafts, recorded_ns):
+        """Count it."""
+        self.commits.append(len(drafts))
+        return super().append(drafts, recorded_ns)
+
+
+@pytest.mark.parametrize(
+    ("headers", "pieces", "commits"),
+    [
+        ({"Content-Length": "1"}, [lines(1), lines(2), lines(3)], [3]),
+        ({}, [lines(1), lines(2), lines(3)], [1, 1, 1]),
+        ({"Content-Length": "1"}, [lines(1), GOOD % 2 + b"\n" * 40_000, lines(3)], [2, 1]),
+        (
+            {"Content-Length": "1", "Content-Type": "application/json"},
+            [b"[%b," % (GOOD % 1), GOOD % 2, b",nonsense"],
+            [2],
+        ),
+    ],
+    ids=["whole", "as it comes", "not without end", "up to where it breaks"],
+)
+def test_a_body_of_known_length_is_one_commit_where_that_is_costly(headers, pieces, commits):
+    """As one that may take for ever cannot be; what arrived before a mistake is recorded."""
+    storage = CostlyStorage()
+
+    async def body():
+        for piece in pieces:
+            yield piece
+
+    async def ask(service):
+        transport = httpx.ASGITransport(create_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            given = {**NDJSON, **headers}
+            return await client.post("/v1/events", content=body(), headers=given)
+
+    with TelemetryService(storage=storage) as service:
+        report = asyncio.run(ask(service)).json()
+        assert commits == storage.commits
+        assert sum(commits) == report["accepted"]

@@ -12,6 +12,7 @@ import pytest
 
 from telemetry_core import TelemetryError
 from telemetry_http import ServerUnreachableError, TelemetryClient, TelemetryClientError
+from tests.ports import lasting_port
 
 EVENT = {"seq": 1, "ts": "2026-03-18T00:05:48.955Z", "type": "a", "data": 1, "meta": {}}
 HANG_UP = None
@@ -102,9 +103,8 @@ def scripted():
 
 @pytest.fixture
 def free_port():
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """Return a port on which nobody listens, and nobody else will."""
+    return lasting_port()
 
 
 def test_a_hundred_calls_use_one_connection(scripted):

@@ -8,6 +8,7 @@ import pytest
 from telemetry_core import Draft, InvalidEventError
 from telemetry_http import ServerUnreachableError, TelemetryClient, TelemetryClientError
 from telemetry_http.reports import RejectedLine
+from tests.ports import lasting_port
 
 
 @pytest.fixture
@@ -141,8 +142,10 @@ def test_runs_are_told_beside_the_events(client):
     assert [("active", "A"), ("stopped", "A")] == told
 
 
-def test_a_stream_outlives_the_service(client, server, start_server):
+def test_a_stream_outlives_the_service(start_server):
     """It goes on behind what it saw last, when the service is there again."""
+    server = start_server(port=lasting_port())
+    client = TelemetryClient("127.0.0.1", server.port)
     stream = client.stream(after=0)
     client.post_events(drafts(1, 2))
     assert [1, 2] == numbers(itertools.islice(stream, 2))
@@ -158,6 +161,7 @@ def test_a_stream_outlives_the_service(client, server, start_server):
     client.post_events(drafts(5))
     assert [5] == numbers(itertools.islice(stream, 1))
     stream.close()
+    client.close()
 
 
 def test_a_stream_of_nobody_is_an_error():

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from telemetry_http import ServerUnreachableError, TelemetryClient, telemetry_server
+from tests.ports import lasting_port
 
 PARENT = """
 import multiprocessing, sys, time
@@ -33,14 +34,8 @@ if __name__ == "__main__":
 """
 
 
-def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def _run(tmp_path, method, what):
-    port = _free_port()
+    port = lasting_port()
     script = tmp_path / "parent.py"
     script.write_text(PARENT, "utf-8")
     command = [sys.executable, str(script), str(tmp_path / "site"), str(port), method, what]
@@ -76,7 +71,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path, method, eventually):
 
 def test_it_can_be_made_without_being_started(tmp_path):
     """`auto_start=False` leaves that to the caller."""
-    process = telemetry_server(site_dir=tmp_path / "site", port=_free_port(), auto_start=False)
+    process = telemetry_server(site_dir=tmp_path / "site", port=lasting_port(), auto_start=False)
 
     assert isinstance(process, multiprocessing.process.BaseProcess)
     assert not process.is_alive()
@@ -86,7 +81,7 @@ def test_it_can_be_made_without_being_started(tmp_path):
 
 def test_the_error_names_the_url_where_nothing_answers():
     """It is a ConnectionError, as programs expect."""
-    with TelemetryClient(port=_free_port()) as client, pytest.raises(ConnectionError) as caught:
+    with TelemetryClient(port=lasting_port()) as client, pytest.raises(ConnectionError) as caught:
         client.health()
 
     assert isinstance(caught.value, ServerUnreachableError)

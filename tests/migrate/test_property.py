@@ -34,7 +34,7 @@ DATES = st.builds(
 STYLES = st.sampled_from([{}, {"separators": (",", ":")}, {"ensure_ascii": False}, {"indent": 1}])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(TYPES, DATES, DATA, STYLES, st.booleans()), max_size=12))
 def test_what_is_migrated_is_what_was_there(given):
     """Every value comes back, each day goes up in time, and equal times keep their order."""

@@ -43,9 +43,7 @@ rows = st.tuples(
     st.sampled_from(SHAPES),
     st.sampled_from([10, 3000, 9000, 9000, 100_000]),
 )
-quick = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def text_of(rows_, *, is_sorted):

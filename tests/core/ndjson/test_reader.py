@@ -108,7 +108,7 @@ def expected(events, selection):
     return chosen[: selection.limit]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(plan=st.lists(steps, max_size=25), chosen=st.lists(selections, min_size=10, max_size=20))
 def test_reading_yields_what_is_selected(tmp_path_factory, plan, chosen):
     """Any selection of any history, by the writer, a reader, and after a restart."""

@@ -194,6 +194,17 @@ def test_a_type_too_many_in_a_batch_costs_no_other_line(serve):
     assert 'telemetry_http_events_total{outcome="refused"} 3.0' in metrics
 
 
+def test_a_batch_brings_no_more_types_than_there_may_be(serve):
+    """Also when all of them are new, and it is one that is looked at as a whole."""
+    service = serve("--max-types", "5")
+    lines = {"Content-Type": "application/x-ndjson"}
+    batch = b"".join(b'{"type":"t%d","data":1}\n' % (number % 50) for number in range(500))
+    report = service.ask("POST", "/v1/events", batch, headers=lines).json
+
+    assert (50, 450) == (report["accepted"], report["rejected_total"])
+    assert 5 == len(service.ask("GET", "/current").json["current"])
+
+
 def test_an_event_that_is_refused_takes_no_place_among_the_types(serve):
     """Otherwise nonsense would keep sense out."""
     service = serve("--max-types", "1")

@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 from starlette.routing import Route
 
 from telemetry_core import Plugins
 from telemetry_http import extensions, openapi
-from telemetry_http.answers import ANSWERS
-from telemetry_http.app import ROUTES
+from telemetry_http.operations import DescribedRoute, Operation
 from telemetry_http.problems import STATUS_OF
+from telemetry_http.routes.table import ROUTES
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,18 +61,13 @@ def test_every_route_is_described(description, routes):
     assert len(found) == len({operation["operationId"] for operation in found.values()})
 
 
-def test_every_answer_of_the_table_is_of_a_route(description):
-    """A line for a route that is gone would tell a reader of what is not there."""
-    assert set(ANSWERS) <= set(operations(description))
-
-
 def test_every_status_that_an_error_has_is_described():
     """One table says what each means."""
     assert set(STATUS_OF.values()) <= set(openapi.STATUSES)
 
 
-def test_a_body_is_found_in_the_code_that_reads_it(description):
-    """So that no list has to be kept beside it."""
+def test_a_body_is_that_of_the_declaration(description):
+    """And may be missing where that is said."""
     found = operations(description)
     bodies = {
         name: (
@@ -86,13 +82,15 @@ def test_a_body_is_found_in_the_code_that_reads_it(description):
     assert ("#/components/schemas/RunStopRequest", False) == bodies["POST /run/stop"]
 
 
-def test_every_handler_that_reads_a_body_says_which(routes, description):
-    """Its source names `read_request`, so its description has a body."""
-    found = operations(description)
+READS = {"takes": {"read_request", "read_text", "_record_all"}, "query": {"read_query"}}
+
+
+@pytest.mark.parametrize("declared", READS)
+def test_what_a_handler_reads_is_declared(routes, declared):
+    """Its code calls what reads a body or a query, so its declaration has a class for it."""
     for route in routes:
-        if "read_request" in route.endpoint.__code__.co_names:
-            for method in route.methods - {"HEAD"}:
-                assert "requestBody" in found[f"{method} {route.path_format}"]
+        reads = READS[declared].intersection(route.endpoint.__code__.co_names)
+        assert bool(reads) == (getattr(route.operation, declared) is not None), route
 
 
 def test_every_reference_leads_somewhere(description):
@@ -135,6 +133,25 @@ def test_a_route_of_a_plugin_is_described_too():
     )
     assert {"type": "integer"} == methods["get"]["parameters"][0]["schema"]
     assert "default" in methods["get"]["responses"]
+
+
+def test_a_plugin_may_say_what_it_takes_and_answers():
+    """In the way in which we do."""
+
+    @attrs.frozen
+    class MoonAnswer:
+        phase: float
+
+    async def answer(request):
+        """Answer with the moon."""
+
+    told = Operation(answers=MoonAnswer, statuses=frozenset({304}))
+    described = openapi.describe([DescribedRoute("GET", "/moon", answer, told)])
+    responses = described["paths"]["/moon"]["get"]["responses"]
+    reference = responses["200"]["content"]["application/json"]["schema"]["$ref"]
+
+    assert "phase" in described["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
+    assert "304" in responses
 
 
 def test_it_is_served_as_it_is_committed(serve):
