@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from telemetry_postgres import PostgresSettings, PostgresStorage
-from tests.postgres.server import Server, find_bin, free_port
+from tests.ports import lasting_port
+from tests.postgres.server import Server, find_bin
 
 _numbers = itertools.count(1)
 
@@ -53,4 +54,4 @@ def database(server):
 @pytest.fixture
 def unused_port():
     """A port that nobody listens to."""
-    return free_port()
+    return lasting_port()

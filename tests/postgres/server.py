@@ -4,13 +4,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import psycopg
+
+from tests.ports import lasting_port
 
 START_S = 40
 _DEBIAN = "/usr/lib/postgresql/*/bin"
@@ -45,7 +46,7 @@ class Server:
         if self._user is not None:
             os.chown(self.place, self._user.pw_uid, self._user.pw_gid)
         self.data = self.place / "data"
-        self.port = free_port()
+        self.port = lasting_port()
         self._settings = {**_SETTINGS, **settings}
         self._process = None
 
@@ -152,13 +153,6 @@ class Server:
         if self._user is None:
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
-
-
-def free_port():
-    """Return a port that nobody listens to."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _unprivileged():

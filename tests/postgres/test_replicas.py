@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ import pytest
 from telemetry_core import Recorder
 from telemetry_core.clock import NS
 from telemetry_http.leases import LEASE, Leases
+from tests.ports import lasting_port
 from tests.postgres.replicas import PATIENCE_S, TELEMETRY, Service, ask, children_of, until
 
 PAGE = Path(__file__).parents[2] / "docs" / "postgresql.md"
@@ -150,7 +150,7 @@ def test_a_heartbeat_to_any_replica_keeps_a_run(open_storage):
 
 def test_streams_go_on_while_replicas_are_restarted(url, tmp_path):
     """Three clients follow through a rolling restart and miss nothing."""
-    ports = [_free_port(), _free_port()]
+    ports = [lasting_port(), lasting_port()]
     services = [Service(url, tmp_path / str(port), port=port) for port in ports]
     clients = [Client(ports), Client(ports[::-1]), Client(ports)]
     recorded = []
@@ -197,7 +197,7 @@ def nginx(two, tmp_path):
     """The port of an nginx before both services, set up as the documentation says."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed; on Debian: apt install nginx-light")
-    port = _free_port()
+    port = lasting_port()
     (block,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
     for shown, real in ((6562, two[0].port), (6563, two[1].port), (8080, port)):
         block = block.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{real}")
@@ -297,9 +297,3 @@ def _answers(port):
     except OSError:
         return False
     return True
-
-
-def _free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
