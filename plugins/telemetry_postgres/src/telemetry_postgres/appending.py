@@ -33,7 +33,7 @@ from telemetry_postgres.statements import (
 from telemetry_postgres.transactions import Transactions
 
 COPY_FROM: Final = 200
-"""From so many events on COPY is quicker than one statement (measured)."""
+"""From so many events on a COPY is worth the second round trip that it takes."""
 
 _KNOWN: Final = f"""
 SELECT {", ".join(f"e.{name}" for name in EVENT.split(", "))}

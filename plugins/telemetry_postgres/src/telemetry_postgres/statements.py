@@ -13,7 +13,7 @@ from telemetry_postgres.batch import COPIED, FIELDS
 from telemetry_postgres.connections import Link, query
 
 _PIECE_BYTES: Final = 16 * 1024
-"""So small that the server works on one piece of a COPY while the next is made (measured)."""
+"""So small that the server works on one piece of a COPY while the next is made."""
 
 _VALUES: Final = (f"%({name})s::{kind} AS {name}" for name, kind in FIELDS.items())
 _ONE: Final = f"SELECT {', '.join(_VALUES)}"
