@@ -16,6 +16,7 @@ from starlette.routing import Match, Route
 
 from telemetry_core import TelemetryError
 from telemetry_http import extensions
+from telemetry_http.arrival import Arrival
 from telemetry_http.authorities import Authority
 from telemetry_http.authorization import Authorization
 from telemetry_http.guard import LOOPBACK, Guard
@@ -71,6 +72,7 @@ def create_app(service: TelemetryService, access: Access = LOCAL) -> Starlette:
     app.state.service = service
     app.state.access = access
     app.state.metrics = metrics
+    app.state.arrival = Arrival()
     app.state.current_text = CurrentText()
     return app
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TypeVar
 
 from starlette.requests import Request
 
+from telemetry_http.arrival import Arrival
 from telemetry_http.bodies import read_body
 from telemetry_http.problems import RequestError
 
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 1024 * 1024
-BODY_TIMEOUT_S = 30.0
 
 
 async def read_request(request: Request, kind: type[T], *, may_be_missing: bool = False) -> T:
@@ -42,11 +41,11 @@ async def read_text(request: Request, *, may_be_missing: bool = False) -> bytes:
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise _too_large()
+    arrival: Arrival = request.app.state.arrival
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _read(request)
+        body = await arrival.within(_read(request))
     except TimeoutError:
-        raise RequestError(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+        raise RequestError(408, f"the body did not arrive within {arrival.seconds:g} s") from None
     if not body and may_be_missing:
         return body
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()

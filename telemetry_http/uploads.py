@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from starlette.requests import Request
 
+from telemetry_http.arrival import BODY_TIMEOUT_S
 from telemetry_http.problems import RequestError
-from telemetry_http.requests import BODY_TIMEOUT_S, MAX_BODY_BYTES
+from telemetry_http.requests import MAX_BODY_BYTES
 
 LONGEST: Final = MAX_BODY_BYTES
 """A longer line is cut there, and so is no event; it is what one event may take alone, too."""

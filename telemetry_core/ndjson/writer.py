@@ -71,17 +71,16 @@ class Writer(Site):
     def append_one(self, draft: Any, recorded_ns: int) -> Event:
         """Append one draft as the contract says, usually the short way."""
         seq = self.last_seq + 1
-        careful_seq = self._careful_seq
         run_id = draft.run_id
         into = self.logs.get(run_id)
-        if (
-            seq >= careful_seq
-            or recorded_ns >= self._careful_ns
-            or into is None
-            or draft.id is not None
-            or not draft.store_permanently
-        ):
+        if into is None or draft.id is not None or not draft.store_permanently:
             return self.append((draft,), recorded_ns)[0]
+        if seq >= self._careful_seq or recorded_ns >= self._careful_ns:
+            self._look_around(seq, recorded_ns)
+            into = self.logs.get(run_id)
+            if into is None or self.last_seq >= seq:  # a day has begun, or a file has grown
+                return self.append((draft,), recorded_ns)[0]
+        careful_seq = self._careful_seq
         line = self._line_of(draft, seq)
         # Whatever interrupts this, be it a Ctrl-C, makes the next append look around.
         self._careful_seq = 0
