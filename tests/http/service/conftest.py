@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ from attrs import define, field
 
 TELEMETRY = Path(sys.executable).with_name("telemetry")
 LIMIT_S = 30.0
+MANY_FILES = 4096
 ADMIN, WRITE, READ = "admin-0123456789abcdef", "write-0123456789abcdef", "read-0123456789abcdef"
 
 
@@ -163,11 +165,29 @@ def serve_in():
 @pytest.fixture
 def serve(serve_in, tmp_path):
     """Return a function that starts `telemetry run` in the test's own directory."""
+    started = []
 
     def start(*options, **environment):
-        return serve_in(tmp_path, *options, **environment)
+        started.append(serve_in(tmp_path, *options, **environment))
+        return started[-1]
 
-    return start
+    yield start
+    for service in started:
+        service.close()
+
+
+@pytest.fixture
+def many_files():
+    """Let the test, and what it starts, open thousands of files, as far as this user may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = before
+    if soft != resource.RLIM_INFINITY:
+        wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        if max(soft, wanted) < MANY_FILES:
+            pytest.skip(f"this user may open no more than {max(soft, wanted)} files")
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture

@@ -135,6 +135,7 @@ def test_it_is_not_ready_while_an_append_hangs(hanging):
     assert "telemetry_storage_ready 0.0" in service.ask("GET", "/metrics").text
 
 
+@pytest.mark.usefixtures("many_files")
 def test_more_than_may_wait_are_refused_at_once(hanging):
     """With when to try again, long before those that wait are answered."""
     service = hanging("append", "20")

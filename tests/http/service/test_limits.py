@@ -57,6 +57,7 @@ def test_half_open_requests_harm_nobody_and_are_closed(serve):
         answer_to(body)
 
 
+@pytest.mark.usefixtures("many_files")
 def test_idle_connections_harm_nobody(serve):
     """2,000 of them take little memory."""
     service = serve()
