@@ -8,7 +8,7 @@ from typing import Final
 from telemetry_core import InvalidRunError, NoActiveRunError, Problem, Run, RunActiveError
 from telemetry_core.runs import ABORTED
 from telemetry_http.bodies import RunRequest
-from telemetry_http.leases import LEASE
+from telemetry_http.leases import LEASE, SHORTEST_LEASE_S
 from telemetry_http.service import TelemetryService
 
 ERROR: Final = "error"
@@ -51,7 +51,7 @@ def _checked_meta(wanted: RunRequest) -> dict[str, object]:
     meta = dict(wanted.meta)
     if wanted.lease_s is None:
         return meta
-    if not wanted.lease_s > 0:
-        message = f"{wanted.lease_s!r} is no lease; give seconds above 0"
+    if not wanted.lease_s >= SHORTEST_LEASE_S:
+        message = f"{wanted.lease_s!r} is no lease; give {SHORTEST_LEASE_S} s or more"
         raise InvalidRunError([Problem("$.lease_s", message)])
     return {**meta, LEASE: wanted.lease_s}

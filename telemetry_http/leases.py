@@ -24,6 +24,8 @@ from telemetry_core.runs import LOST
 log = logging.getLogger(__name__)
 
 LEASE: Final = "lease_s"
+SHORTEST_LEASE_S: Final = 1
+"""A shorter one would be over before its owner's first heartbeat has come over a network."""
 HEARTBEAT: Final = "run.heartbeat"
 
 

@@ -130,6 +130,7 @@ def test_joining_is_a_sign_of_life(server):
     [
         {"on_conflict": "maybe"},
         {"lease_s": 0},
+        {"lease_s": 0.99},
         {"lease_s": -1},
         {"lease_s": True},
         {"lease_s": "1"},
@@ -156,7 +157,7 @@ def test_only_the_active_run_is_stopped(server):
 
 def test_a_run_whose_owner_is_gone_ends_as_lost(server, start_server, eventually):
     """Also when the service was killed meanwhile: the open run is resumed with its lease."""
-    server.post("/v1/runs", {"run_id": "A", "lease_s": 0.3})
+    server.post("/v1/runs", {"run_id": "A", "lease_s": 1})
     eventually(lambda: server.get("/v1/runs/A").json["status"] == "lost")
 
     server.post("/v1/runs", {"run_id": "B", "lease_s": 3})
