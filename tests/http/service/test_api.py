@@ -10,6 +10,7 @@ import pytest
 WRITE = "write-0123456789abcdef"
 EXAMPLES = os.environ.get("TELEMETRY_API_EXAMPLES", "40")
 """Of each operation; `make test-api` takes many more."""
+EXCLUDED = "positive_data_acceptance,ensure_resource_availability"
 
 
 @pytest.mark.timeout(3600)
@@ -19,7 +20,8 @@ def test_every_answer_is_as_described(serve, tmp_path):
 
     It is not let at the stream, which never ends. It may not find that what fits a schema is
     refused, because a schema cannot say everything: that a number fits into 64 bits, or that a
-    text is printable.
+    text is printable. Nor that a run it started is not active any more: by then another step may
+    have stopped it, which it takes for no more than an update.
     """
     tokens = tmp_path / "tokens"
     tokens.write_text(f"write {WRITE}\n")  # with which nobody can stop the service
@@ -27,7 +29,7 @@ def test_every_answer_is_as_described(serve, tmp_path):
     service = serve("--token-file", tokens)
     command = [
         *(Path(sys.executable).with_name("st"), "run", "--no-color", "--continue-on-failure"),
-        *("--max-examples", EXAMPLES, "--exclude-checks", "positive_data_acceptance"),
+        *("--max-examples", EXAMPLES, "--exclude-checks", EXCLUDED),
         *("--exclude-path", "/v1/stream"),
         *([] if "TELEMETRY_API_EXAMPLES" in os.environ else ["--seed", "1"]),
         *("--header", f"Authorization: Bearer {WRITE}"),
