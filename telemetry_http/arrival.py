@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class Arrival:
         self._late: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def within(self, reading: Coroutine[Any, Any, T]) -> T:
+    async def within(self, reading: Awaitable[T]) -> T:
         """
         Return what *reading* returns.
 

@@ -25,9 +25,9 @@ class Outage:
 
     def tell(self, error: StorageError | BusyError) -> None:
         """Tell of *error*, unless the storage is not to blame for it."""
-        reason, now = str(error), self._clock()
         if isinstance(error, IdConflictError):
             return
+        reason, now = str(error), self._clock()
         if reason != self._reason or now >= self._again_at:
             log.error("events are refused: %s", reason)
             self._reason, self._again_at = reason, now + AGAIN_S

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import json
 import zlib
@@ -11,7 +10,7 @@ from typing import Final, Protocol
 
 from starlette.requests import Request
 
-from telemetry_http.arrival import BODY_TIMEOUT_S
+from telemetry_http.arrival import Arrival
 from telemetry_http.problems import RequestError
 from telemetry_http.requests import MAX_BODY_BYTES
 
@@ -176,12 +175,12 @@ async def texts_of(request: Request) -> AsyncGenerator[list[bytes], None]:
     splitter = _splitter_for(request)
     unpacked = _unpacker_for(request)
     stream = aiter(request.stream())
+    arrival: Arrival = request.app.state.arrival
     while True:
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                piece = await anext(stream, None)
+            piece = await arrival.within(anext(stream, None))
         except TimeoutError:
-            message = f"nothing more of the body arrived within {BODY_TIMEOUT_S:g} s"
+            message = f"nothing more of the body arrived within {arrival.seconds:g} s"
             raise RequestError(408, message, {"Connection": "close"}) from None
         if piece is None:
             break
